@@ -1,0 +1,176 @@
+"""
+The decision: what is to be true next, from what is wanted, remembered and seen.
+
+One pass takes at most one step of the order in which things must happen (capacity before traffic,
+traffic before removal); whoever calls it again with what it then sees gets the next one.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from modeldeploy_operator.rollout import actions, endings, gates, pools, trial
+from modeldeploy_operator.rollout.decision import POLL_PODS, Decision, Note, Wanted
+from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revision
+from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
+from modeldeploy_operator.rollout.states import State
+
+
+def decide(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:
+    """
+    Decide about one ModelDeployment; same arguments, same decision.
+    """
+    memory, notes = actions.obey(wanted, memory, seen)
+    memory = _lapse(wanted, _run_pause_clock(wanted, memory, now))
+    goal = memory.undo.to if memory.undo else wanted.revision
+    decision = _decide(goal, wanted, memory, seen, now)
+    return replace(decision, notes=(*notes, *decision.notes))
+
+
+def _lapse(wanted: Wanted, memory: Memory) -> Memory:
+    """
+    Forget an undo once another revision is wanted, and a rejection once it is about another.
+    """
+    undo = memory.undo
+    if undo and undo.instead_of != wanted.revision.revision:
+        undo = None
+    goal = undo.to.revision if undo else wanted.revision.revision
+    rejected = memory.rejected
+    if rejected and rejected.revision != goal and memory.canary is None:
+        rejected = None
+    return replace(memory, undo=undo, rejected=rejected)
+
+
+def _run_pause_clock(wanted: Wanted, memory: Memory, now: datetime) -> Memory:
+    """
+    Stop the step's clock for as long as the rollout is paused.
+    """
+    if wanted.paused:
+        return memory if memory.paused_since else replace(memory, paused_since=now)
+    if memory.paused_since is None:
+        return memory
+    canary = memory.canary
+    if canary and canary.step_started_at:
+        since = max(memory.paused_since, canary.step_started_at)
+        shifted = canary.step_started_at + max(timedelta(0), now - since)
+        canary = replace(canary, step_started_at=shifted)
+    return replace(memory, canary=canary, paused_since=None)
+
+
+def _decide(
+    goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime
+) -> Decision:
+    if memory.stable is None:
+        return _first(goal, wanted, memory, seen, now)
+    if wanted.replicas == 0:
+        return _idle(goal, wanted, memory, seen, now)
+    memory, told = endings.supersede(goal, memory, seen, now)
+    canary = memory.canary
+    if canary and canary.withdrawal:
+        decision = endings.withdraw(wanted, memory, seen, now)
+    elif canary:
+        decision = _try(goal, wanted, memory, seen, now)
+    elif _may_start(goal, wanted, memory, seen):
+        started = replace(memory, canary=trial.begin(goal, wanted, now))
+        note = Note("RolloutStarted", f"Version {goal.version} ({goal.revision}) is being tried.")
+        decision = _try(goal, wanted, started, seen, now)
+        decision = replace(decision, notes=(note, *decision.notes))
+    else:
+        decision = endings.steady(goal, wanted, memory, seen, now)
+    return replace(decision, notes=(*told, *decision.notes))
+
+
+def _first(
+    goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime
+) -> Decision:
+    """
+    Give the first revision all the traffic as soon as a pod of it answers; no strategy runs.
+    """
+    changed = seen.routing is not None and seen.routing.stable != goal.revision
+    started = now if changed or memory.first_started_at is None else memory.first_started_at
+    others = pools.lingering(replace(memory, stable=goal), seen)
+    routing = pools.route(goal.revision, None, 0, others, seen.routing)
+    answers = seen.ready(goal.revision) > 0 and seen.up(goal.revision) > 0
+    if wanted.replicas == 0 or (answers and seen.effective(routing)):
+        memory = replace(memory, stable=goal, first_started_at=None)
+        memory = endings.close(
+            memory, goal, Outcome.PROMOTED, started, now, "The first revision answers."
+        )
+        note = Note("Promoted", f"Version {goal.version} ({goal.revision}) answers all requests.")
+        decision = endings.steady(goal, wanted, memory, seen, now)
+        return replace(decision, notes=(note, *decision.notes))
+    pool = seen.pools.get(goal.revision, Pool(desired=0, ready=0))
+    failure = pool.failure
+    late = (now - started).total_seconds() >= wanted.progress_deadline
+    stalled = late or (failure is not None and failure.permanent)
+    reason = pool.stage if pool.ready == 0 else "AwaitingRouters"
+    message = f"Waiting until {gates.STAGES.get(reason, 'the routers find a pod healthy')}."
+    if failure:
+        reason, message = failure.code, failure.message
+    elif late:
+        reason = "ProgressDeadlineExceeded"
+        message = f"No pod was ready within {wanted.progress_deadline:g} s: {message}"
+    notes = (Note(reason, message, warning=True),) if failure else ()
+    return Decision(
+        memory=replace(memory, first_started_at=started),
+        state=State.STARTING,
+        reason=reason,
+        message=message,
+        pools={goal.revision: wanted.replicas, **others},
+        routing=routing,
+        stalled=stalled,
+        look_again_at=now + POLL_PODS,
+        notes=notes,
+    )
+
+
+def _idle(
+    goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime
+) -> Decision:
+    """
+    Run nothing; a revision that is wanted meanwhile is stable at once, as nobody can be hurt.
+    """
+    rejected = memory.rejected is not None and memory.rejected.revision == goal.revision
+    canary = memory.canary
+    if canary:
+        outcome = Outcome.FAST_PROMOTED if canary.revision == goal else Outcome.SUPERSEDED
+        message = "The deployment was scaled to zero."
+        memory = endings.close(memory, canary.revision, outcome, canary.started_at, now, message)
+    stable = memory.stable if rejected else goal
+    memory = replace(memory, stable=stable, canary=None)
+    return endings.steady(goal, wanted, memory, seen, now)
+
+
+def _may_start(goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot) -> bool:
+    if memory.stable == goal or wanted.paused or memory.stable is None:
+        return False
+    if memory.rejected and memory.rejected.revision == goal.revision:
+        return False
+    return set(seen.pools) <= {memory.stable.revision, goal.revision}
+
+
+def _try(goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:
+    """
+    Advance the canary; what ends its trial is decided in the same pass.
+    """
+    for _ in range(len(wanted.steps) + 1):
+        canary = memory.canary
+        result = trial.advance(wanted, memory, seen, now)
+        if isinstance(result, Decision):
+            return result
+        memory = result
+        if canary and memory.canary is None:
+            return _promote(goal, wanted, memory, canary, (seen, now))
+        if memory.canary and memory.canary.withdrawal:
+            return endings.withdraw(wanted, memory, seen, now)
+    raise AssertionError("a rollout has no more steps than its spec")
+
+
+def _promote(
+    goal: Revision, wanted: Wanted, memory: Memory, canary: Canary, at: tuple[Snapshot, datetime]
+) -> Decision:
+    seen, now = at
+    outcome = Outcome.FAST_PROMOTED if canary.full else Outcome.PROMOTED
+    message = f"Version {canary.revision.version} ({canary.revision.revision}) was promoted."
+    memory = endings.close(memory, canary.revision, outcome, canary.started_at, now, message)
+    decision = endings.steady(goal, wanted, memory, seen, now)
+    return replace(decision, notes=(Note("Promoted", message), *decision.notes))

@@ -1,0 +1,172 @@
+"""
+How a trial ends: steady, promoted, superseded, or taken back.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from modeldeploy_operator.rollout import actions, pools
+from modeldeploy_operator.rollout.decision import (
+    POLL_HELD,
+    POLL_PODS,
+    POLL_ROUTERS,
+    Decision,
+    Note,
+    Wanted,
+)
+from modeldeploy_operator.rollout.memory import (
+    HISTORY_LIMIT,
+    Chapter,
+    Memory,
+    Outcome,
+    Revision,
+)
+from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
+from modeldeploy_operator.rollout.states import State
+
+
+def steady(
+    goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime
+) -> Decision:
+    """
+    Let the stable revision answer everything, and remove what nobody sends to any more.
+    """
+    stable = memory.stable
+    if stable is None:
+        raise AssertionError("only a stable revision is steady")
+    others = pools.lingering(memory, seen)
+    routing = pools.route(stable.revision, None, 0, others, seen.routing)
+    reason, message = _steady_reason(goal, wanted, memory, seen)
+    leaving = set(seen.pools) - {stable.revision}
+    settled = seen.effective(routing) and not leaving
+    short = seen.ready(stable.revision) < wanted.replicas
+    soon = POLL_ROUTERS if not settled else POLL_HELD
+    return Decision(
+        memory=memory,
+        state=State.STEADY,
+        reason=reason,
+        message=message,
+        pools={stable.revision: wanted.replicas, **others},
+        routing=routing,
+        stalled=memory.rejected is not None,
+        look_again_at=now + soon if short or not settled else None,
+    )
+
+
+def _steady_reason(
+    goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot
+) -> tuple[str, str]:
+    stable = memory.stable
+    if stable is None:
+        raise AssertionError("only a stable revision is steady")
+    if memory.rejected:
+        return memory.rejected.reason, memory.rejected.message
+    if wanted.replicas == 0:
+        return "Idle", "The deployment is scaled to zero."
+    if goal != stable:
+        waiting = "Paused" if wanted.paused else "AwaitingCleanup"
+        return waiting, f"Version {goal.version} ({goal.revision}) waits for its rollout."
+    pool = seen.pools.get(stable.revision, Pool(0, 0))
+    if pool.ready < wanted.replicas:
+        why = f": {pool.failure.message}" if pool.failure else ""
+        return pool.stage, f"{pool.ready} of {wanted.replicas} stable pods are ready{why}."
+    if memory.undo:
+        return "Undone", f"Version {stable.version} runs instead of what is wanted, by undo."
+    return "Stable", f"Version {stable.version} answers all requests."
+
+
+def supersede(
+    goal: Revision, memory: Memory, seen: Snapshot, now: datetime
+) -> tuple[Memory, tuple[Note, ...]]:
+    """
+    Take back a canary that is no longer wanted.
+
+    Where it already serves for a stable revision that has no ready pod, it becomes the stable one
+    instead: withdrawing it would take the last thing that answers.
+    """
+    canary, stable = memory.canary, memory.stable
+    if canary is None or stable is None or canary.withdrawal or canary.revision == goal:
+        return memory, ()
+    if goal == stable:
+        message = f"The wanted version is {stable.version} again, which is stable."
+        return actions.withdraw(memory, Outcome.ROLLED_BACK, "RolledBack", message), ()
+    if (
+        canary.had_traffic
+        and seen.ready(canary.revision.revision)
+        and not seen.ready(stable.revision)
+    ):
+        message = "It served while the stable revision had no ready pod."
+        memory = close(memory, canary.revision, Outcome.PROMOTED, canary.started_at, now, message)
+        return replace(memory, stable=canary.revision, canary=None), (
+            Note("StableUnavailable", f"Version {canary.revision.version} is stable. {message}"),
+        )
+    message = f"Version {goal.version} ({goal.revision}) is wanted instead."
+    return actions.withdraw(memory, Outcome.SUPERSEDED, "Superseded", message), ()
+
+
+def withdraw(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:
+    """
+    Take a canary back: weight 0, confirmed by every router, then its pods go.
+    """
+    canary, stable = memory.canary, memory.stable
+    if canary is None or stable is None or canary.withdrawal is None:
+        raise AssertionError("only a marked canary is withdrawn")
+    order, revision = canary.withdrawal, canary.revision.revision
+    ready = seen.pools.get(revision, Pool(0, 0)).ready
+    needed = (
+        order.reason in ("Aborted", "RolledBack")
+        and canary.had_traffic
+        and ready > 0
+        and seen.ready(stable.revision) == 0
+    )
+    others = {**pools.lingering(memory, seen)}
+    routing = pools.route(stable.revision, None, 0, [revision, *others], seen.routing)
+    if needed and seen.routing and seen.routing.share(revision):
+        routing = seen.routing
+    elif seen.effective(routing):
+        return _withdrawn(wanted, memory, seen, now)
+    message = (
+        "The canary serves until the stable revision has a ready pod." if needed else order.message
+    )
+    desired = seen.pools.get(revision, Pool(0, 0)).desired
+    return Decision(
+        memory=memory,
+        state=State.WITHDRAWING,
+        reason="StableUnavailable" if needed else order.reason,
+        message=message,
+        pools={
+            stable.revision: pools.stable_size(wanted, memory, seen),
+            revision: desired,
+            **others,
+        },
+        routing=routing,
+        look_again_at=now + (POLL_PODS if needed else POLL_ROUTERS),
+    )
+
+
+def _withdrawn(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:
+    canary = memory.canary
+    if canary is None or canary.withdrawal is None:
+        raise AssertionError("only a marked canary is withdrawn")
+    order = canary.withdrawal
+    memory = close(memory, canary.revision, order.outcome, canary.started_at, now, order.message)
+    memory = replace(memory, canary=None)
+    goal = memory.undo.to if memory.undo else wanted.revision
+    decision = steady(goal, wanted, memory, seen, now)
+    warning = order.outcome is Outcome.ABORTED
+    return replace(decision, notes=(Note(order.reason, order.message, warning), *decision.notes))
+
+
+def close(
+    memory: Memory,
+    revision: Revision,
+    outcome: Outcome,
+    started: datetime,
+    now: datetime,
+    message: str,
+) -> Memory:
+    """
+    Write the last chapter of a revision's rollout into the history.
+    """
+    chapter = Chapter(revision.revision, revision.version, outcome, started, now, message)
+    return replace(memory, history=(chapter, *memory.history)[:HISTORY_LIMIT])

@@ -1,0 +1,138 @@
+"""
+What was seen in the cluster, as values: the third argument of every decision.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """
+    Why a pool's pods do not become ready, as far as can be seen.
+
+    Attributes:
+        code: A CamelCase reason such as `VersionNotFound` or `ImagePullBackOff`.
+        message: The underlying error in words.
+        permanent: Whether waiting cannot help.
+
+    """
+
+    code: str
+    message: str
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """
+    The pods of one revision.
+
+    Attributes:
+        desired: The replicas that its Deployment asks for.
+        ready: The pods that are ready and serve the version of the revision.
+        failure: The worst reason for which pods are not ready, if one shows.
+        stage: What the pods are at while they are not ready, such as `FetchingModel`.
+
+    """
+
+    desired: int
+    ready: int
+    failure: Failure | None = None
+    stage: str = "AwaitingPods"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """
+    A routing configuration: who gets the traffic.
+
+    Attributes:
+        slots: Slot name to revision.
+        stable: The revision that the stable role points at.
+        canary: The revision that the canary role points at, if any.
+        weight: The canary's share in ten-thousandths; 0 without a canary.
+
+    """
+
+    slots: Mapping[str, str]
+    stable: str
+    canary: str | None = None
+    weight: int = 0
+
+    @property
+    def roles(self) -> tuple[str, str | None, int]:
+        """
+        Who gets what, slots apart.
+        """
+        return (self.stable, self.canary, self.weight)
+
+    def share(self, revision: str) -> int:
+        """
+        Return the share of the traffic that a revision gets, in ten-thousandths.
+        """
+        if revision == self.canary:
+            return self.weight
+        return 10_000 - self.weight if revision == self.stable else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """
+    What one ready router pod says of itself.
+
+    Attributes:
+        generation: The routing generation that its HAProxy has confirmed; -1 if it is silent.
+        up: Revision to the number of its endpoints whose health check passes.
+
+    """
+
+    generation: int
+    up: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    Everything a decision looks at.
+
+    Attributes:
+        pools: Revision to pool, for every pool that exists.
+        routing: The published routing configuration, if one is.
+        generation: The number of the published configuration; 0 if none is.
+        routers: The ready router pods.
+        kept: Revision to model version, for those whose template is kept and can be run again.
+
+    """
+
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    routing: Routing | None = None
+    generation: int = 0
+    routers: tuple[Router, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def confirmed(self) -> bool:
+        """
+        Whether every ready router has applied the published configuration, and one is there.
+        """
+        return bool(self.routers) and all(r.generation >= self.generation for r in self.routers)
+
+    def effective(self, routing: Routing) -> bool:
+        """
+        Whether every ready router gives the traffic to whom this configuration gives it.
+        """
+        return self.routing is not None and self.routing.roles == routing.roles and self.confirmed
+
+    def ready(self, revision: str) -> int:
+        """
+        Count the ready pods of a revision.
+        """
+        pool = self.pools.get(revision)
+        return pool.ready if pool else 0
+
+    def up(self, revision: str) -> int:
+        """
+        Count the endpoints of a revision that every ready router finds healthy.
+        """
+        return min((r.up.get(revision, 0) for r in self.routers), default=0)

@@ -1,0 +1,225 @@
+"""
+One pass over a canary: may it go on, what share does it get, is it to be taken back?
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from modeldeploy_operator.rollout import actions, gates, pools, steps, weights
+from modeldeploy_operator.rollout.decision import (
+    POLL_HELD,
+    POLL_PODS,
+    POLL_ROUTERS,
+    Decision,
+    Note,
+    Wanted,
+)
+from modeldeploy_operator.rollout.gates import Blocked, Trial
+from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revision
+from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
+from modeldeploy_operator.rollout.states import State
+
+
+def begin(revision: Revision, wanted: Wanted, now: datetime) -> Canary:
+    """
+    Start a canary at the first step.
+    """
+    return Canary(
+        revision=revision, step=0, steps_hash=steps.fingerprint(wanted.steps), started_at=now
+    )
+
+
+def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision | Memory:
+    """
+    Decide about a canary that is under way.
+
+    Returns:
+        The decision; or a memory in which the canary is marked for withdrawal, or is the new
+        stable revision, when this pass ends its trial.
+
+    """
+    canary = memory.canary
+    stable = memory.stable
+    if canary is None or stable is None:
+        return memory
+    share = seen.routing.share(canary.revision.revision) if seen.routing else 0
+    canary = _follow_edit(canary, wanted, share)
+    trial = _trial(wanted, canary, seen, share, now)
+    failure = trial.pool.failure
+    if failure and failure.permanent and trial.pool.ready < trial.need:
+        return actions.withdraw(memory, Outcome.ABORTED, failure.code, failure.message)
+    blocked = gates.first_blocked(gates.BEFORE_WEIGHT, trial)
+    canary = _clock(trial, blocked)
+    if (
+        blocked
+        and blocked.gate in gates.CLOCKED
+        and _waited(canary, now) >= wanted.progress_deadline
+    ):
+        return actions.withdraw(
+            memory, Outcome.ABORTED, "ProgressDeadlineExceeded", _deadline_message(trial, blocked)
+        )
+    return _weigh(replace(trial, canary=canary), memory, blocked)
+
+
+def _trial(wanted: Wanted, canary: Canary, seen: Snapshot, share: int, now: datetime) -> Trial:
+    step = steps.FINAL if canary.full else wanted.steps[canary.step]
+    need = weights.canary_replicas(step.weight, wanted.replicas)
+    return Trial(wanted, canary, step, need, share, seen, now)
+
+
+def _follow_edit(canary: Canary, wanted: Wanted, share: int) -> Canary:
+    """
+    Go on at the matching step when only the steps were edited; nothing restarts.
+    """
+    fingerprint = steps.fingerprint(wanted.steps)
+    if fingerprint == canary.steps_hash:
+        return canary
+    index = steps.matching(wanted.steps, share)
+    same = wanted.steps[index].weight == share
+    return replace(
+        canary,
+        step=index,
+        steps_hash=fingerprint,
+        step_started_at=canary.step_started_at if same else None,
+        approved=False,
+        released=False,
+    )
+
+
+def _clock(trial: Trial, blocked: Blocked | None) -> Canary:
+    """
+    Run the progress deadline's clock, only while pods or models are waited for.
+    """
+    canary, now, ready = trial.canary, trial.now, trial.pool.ready
+    if ready > canary.most_ready:
+        canary = replace(canary, most_ready=ready, waited=0.0, waiting_since=None)
+    # A canary without routers to send to it is not to blame.
+    counts = blocked is not None and blocked.gate in gates.CLOCKED and bool(trial.seen.routers)
+    if counts and canary.waiting_since is None:
+        return replace(canary, waiting_since=now)
+    if not counts and canary.waiting_since is not None:
+        return replace(canary, waited=_waited(canary, now), waiting_since=None)
+    return canary
+
+
+def _waited(canary: Canary, now: datetime) -> float:
+    since = canary.waiting_since
+    return canary.waited + (max(0.0, (now - since).total_seconds()) if since else 0.0)
+
+
+def _deadline_message(trial: Trial, blocked: Blocked) -> str:
+    return (
+        f"Step {trial.canary.step + 1} made no progress for "
+        f"{trial.wanted.progress_deadline:g} s: {blocked.message}"
+    )
+
+
+def _weigh(trial: Trial, memory: Memory, blocked: Blocked | None) -> Decision | Memory:
+    """
+    Give the canary its share: the step's if nothing stands before it, else what it has.
+    """
+    ready, stable = trial.pool.ready, memory.stable
+    rescued = (
+        stable is not None
+        and trial.canary.had_traffic
+        and ready > 0
+        and trial.seen.ready(stable.revision) == 0
+    )
+    if ready == 0:
+        weight = 0
+    elif rescued:
+        weight = weights.FULL
+    elif blocked:
+        weight = min(trial.share, trial.step.weight)
+    else:
+        weight = trial.step.weight
+    routing = _routing(trial, memory, weight)
+    if blocked:
+        return _decision(trial, memory, routing, State.PREPARING, blocked)
+    if not trial.seen.effective(routing):
+        awaiting = Blocked(
+            "AwaitingWeight", f"Waiting until every router has confirmed {weights.text(weight)}."
+        )
+        return _decision(trial, memory, routing, State.SHIFTING, awaiting)
+    return _hold(trial, memory, routing)
+
+
+def _hold(trial: Trial, memory: Memory, routing: Routing) -> Decision | Memory:
+    """
+    Keep an effective weight until the step's gates are passed; then take the next step.
+    """
+    canary = replace(
+        trial.canary,
+        step_started_at=trial.canary.step_started_at or trial.now,
+        had_traffic=trial.canary.had_traffic or routing.weight > 0,
+    )
+    trial = replace(trial, canary=canary)
+    blocked = gates.first_blocked(gates.AFTER_WEIGHT, trial)
+    if blocked:
+        return _decision(trial, memory, routing, State.HOLDING, blocked)
+    if trial.step.weight == weights.FULL:
+        return replace(memory, stable=canary.revision, canary=None)
+    following = replace(
+        canary,
+        step=canary.step + 1,
+        step_started_at=None,
+        approved=False,
+        released=False,
+        waiting_since=None,
+        waited=0.0,
+        most_ready=0,
+    )
+    return replace(memory, canary=following)
+
+
+def _routing(trial: Trial, memory: Memory, weight: int) -> Routing:
+    stable = memory.stable.revision if memory.stable else ""
+    revision = trial.canary.revision.revision
+    others = pools.lingering(memory, trial.seen)
+    return pools.route(stable, revision, weight, others, trial.seen.routing)
+
+
+def _decision(
+    trial: Trial, memory: Memory, routing: Routing, state: State, blocked: Blocked
+) -> Decision:
+    memory = replace(memory, canary=trial.canary)
+    revision = trial.canary.revision.revision
+    size = max(
+        trial.need, weights.canary_replicas(max(trial.share, routing.weight), trial.wanted.replicas)
+    )
+    stable = memory.stable.revision if memory.stable else ""
+    return Decision(
+        memory=memory,
+        state=state,
+        reason=blocked.gate,
+        message=blocked.message,
+        pools={
+            stable: pools.stable_size(trial.wanted, memory, trial.seen),
+            revision: size,
+            **pools.lingering(memory, trial.seen),
+        },
+        routing=routing,
+        look_again_at=_look_again(trial, state),
+        notes=_notes(trial, routing),
+    )
+
+
+def _look_again(trial: Trial, state: State) -> datetime:
+    if state is State.SHIFTING:
+        return trial.now + POLL_ROUTERS
+    if state is State.PREPARING:
+        return trial.now + POLL_PODS
+    ends = trial.hold_ends_at
+    later = trial.now + POLL_HELD
+    return min(later, ends) if ends and ends > trial.now else later
+
+
+def _notes(trial: Trial, routing: Routing) -> tuple[Note, ...]:
+    """
+    Tell of a weight when it is first published.
+    """
+    if routing.weight == trial.share:
+        return ()
+    revision = trial.canary.revision.revision
+    moved = f"The canary {revision} goes from {weights.text(trial.share)} to "
+    return (Note("WeightChanged", f"{moved}{weights.text(routing.weight)} of the traffic."),)

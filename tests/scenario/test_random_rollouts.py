@@ -1,0 +1,112 @@
+"""
+Random rollouts: anything may happen in any order, and the invariants hold at every turn.
+"""
+
+import os
+import random
+
+import pytest
+from testkit.invariants import BrokenInvariantError, Watch
+from testkit.world import Nature, World, a_world, steps_of
+
+from modeldeploy_operator.rollout.snapshot import Failure
+from modeldeploy_operator.rollout.states import State
+
+ROLLOUTS = int(os.environ.get("MODELDEPLOY_ROLLOUTS", "2000"))
+BATCHES = 20
+NAMES = ["v1", "v2", "v3", "v4"]
+
+
+def _nature(chance: random.Random) -> Nature:
+    kind = chance.random()
+    if kind < 0.1:
+        return Nature(None, Failure("VersionNotFound", "no such version", permanent=True))
+    if kind < 0.2:
+        return Nature(None, Failure("ImagePullBackOff", "cannot pull", permanent=False))
+    return Nature(chance.randint(0, 4))
+
+
+def _order(world: World, chance: random.Random) -> str:
+    verb = chance.choice(["approve", "promote", "promote-full", "abort", "retry", "undo"])
+    named = chance.choice([*NAMES, "0"])
+    canary = world.memory.canary
+    if canary and chance.random() < 0.8:
+        named = canary.revision.revision
+    return f"{verb}@{named}#{chance.random()}"
+
+
+def _event(world: World, chance: random.Random) -> bool:
+    """
+    Let one thing happen; return whether the operator may act in this turn.
+    """
+    kind = chance.random()
+    if kind < 0.04:
+        world.want(chance.choice(NAMES))
+    elif kind < 0.06:
+        world.want(replicas=chance.choice([0, 1, 2, 4]))
+    elif kind < 0.08:
+        world.want(
+            steps=steps_of(*sorted(chance.sample(range(1, 100), 2)), hold=chance.random() * 4)
+        )
+    elif kind < 0.10:
+        world.want(paused=not world.wanted.paused)
+    elif kind < 0.14:
+        world.want(action=_order(world, chance))
+    elif kind < 0.20 and world.pools:
+        pods = world.pools[chance.choice(sorted(world.pools))]
+        pods.ages = [0 if chance.random() < 0.7 else age for age in pods.ages]
+    elif kind < 0.28:
+        chance.choice(world.routers).lag = chance.randint(0, 4)
+    elif kind < 0.32:
+        return False
+    return True
+
+
+def _simulate(seed: int) -> None:
+    chance = random.Random(seed)
+    world = a_world(replicas=chance.choice([1, 2, 4]))
+    world.natures = {name: _nature(chance) for name in NAMES}
+    world.natures["v1"] = Nature(1)
+    world.chaos = chance
+    watch = Watch(world)
+    for _ in range(chance.randint(20, 80)):
+        watch.turn(act=_event(world, chance))
+    world.chaos = None
+    world.want(paused=False)
+    _settles(world, watch)
+
+
+def _settles(world: World, watch: Watch) -> None:
+    """
+    Left alone, every rollout comes to rest, and then nothing is written any more.
+    """
+    for _ in range(200):
+        watch.turn()
+        decision = world.decision
+        assert decision is not None
+        if decision.state is State.STEADY and decision.look_again_at is None:
+            break
+        canary = world.memory.canary
+        if canary and decision.reason == "AwaitingApproval":
+            world.want(action=f"approve@{canary.revision.revision}/{canary.step + 1}#{world.now}")
+    else:
+        first_never_answers = world.memory.stable is None or decision.stalled
+        stable = world.memory.stable
+        broken = stable is not None and world.nature(stable.revision).ready_after is None
+        assert first_never_answers or broken, f"no rest: {decision}"
+    writes = world.writes
+    for _ in range(3):
+        watch.turn()
+    assert world.writes == writes, "an unchanged world was written to"
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_any_order_of_events_keeps_the_invariants(batch: int) -> None:
+    """
+    Whatever happens in whatever order, the order of effects is kept and the rollout comes to rest.
+    """
+    for seed in range(batch, ROLLOUTS, BATCHES):
+        try:
+            _simulate(seed)
+        except (AssertionError, BrokenInvariantError) as broken:
+            raise AssertionError(f"rollout {seed}: {broken}") from broken

@@ -1,0 +1,3 @@
+"""
+What tests share: builders, imitations of what the operator talks to, and the trace printer.
+"""

@@ -1,0 +1,209 @@
+"""
+A small imitation of a cluster, for simulated rollouts.
+
+Pods become ready after some turns or never, routers confirm late, and the operator may die between
+any two of its effects. It imitates only what the decision sees: counts, not objects.
+"""
+
+import random
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from modeldeploy_operator.rollout.decide import decide
+from modeldeploy_operator.rollout.decision import Decision, Wanted
+from modeldeploy_operator.rollout.memory import Memory, Revision
+from modeldeploy_operator.rollout.snapshot import Failure, Pool, Router, Routing, Snapshot
+from modeldeploy_operator.rollout.steps import Step, complete
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TURN = timedelta(seconds=1)
+
+
+class OperatorDiedError(Exception):
+    """
+    The operator stopped between two of its effects.
+    """
+
+
+@dataclass
+class Pods:
+    """
+    The pods of one revision: how many are asked for, and how long each has lived.
+    """
+
+    desired: int
+    ages: list[int] = field(default_factory=list)
+
+
+@dataclass
+class RouterPod:
+    """
+    One router: the configuration that it has applied, and how late it is.
+    """
+
+    applied: Routing | None = None
+    generation: int = -1
+    lag: int = 0
+
+
+@dataclass
+class Nature:
+    """
+    What a revision is like: after how many turns its pods are ready (None: never), and why not.
+    """
+
+    ready_after: int | None = 1
+    failure: Failure | None = None
+
+
+def steps_of(*weights: int, hold: float = 0, approval: bool = False) -> tuple[Step, ...]:
+    """
+    Build complete steps from percentages.
+    """
+    return complete([Step(weight * 100, hold, approval) for weight in weights])
+
+
+def revision(name: str) -> Revision:
+    """
+    Build the revision that serves the version of the same name.
+    """
+    return Revision(revision=name, version=name)
+
+
+@dataclass
+class World:
+    """
+    The cluster, the operator's memory as saved, and what the user wants.
+    """
+
+    wanted: Wanted
+    natures: dict[str, Nature] = field(default_factory=dict)
+    pools: dict[str, Pods] = field(default_factory=dict)
+    routers: list[RouterPod] = field(default_factory=lambda: [RouterPod(), RouterPod()])
+    routing: Routing | None = None
+    generation: int = 0
+    memory: Memory = field(default_factory=Memory)
+    kept: dict[str, str] = field(default_factory=dict)
+    now: datetime = START
+    decision: Decision | None = None
+    chaos: random.Random | None = None
+    writes: int = 0
+
+    def nature(self, name: str) -> Nature:
+        """
+        Return what a revision is like; by default its pods are ready one turn after their start.
+        """
+        return self.natures.get(name, Nature())
+
+    def ready(self, name: str) -> int:
+        """
+        Count the ready pods of a revision.
+        """
+        after = self.nature(name).ready_after
+        pods = self.pools.get(name)
+        if pods is None or after is None:
+            return 0
+        return sum(1 for age in pods.ages if age >= after)
+
+    def observe(self) -> Snapshot:
+        """
+        Look at everything, as the operator would.
+        """
+        pools = {
+            name: Pool(
+                desired=pods.desired,
+                ready=self.ready(name),
+                failure=self.nature(name).failure if self.ready(name) < pods.desired else None,
+            )
+            for name, pods in self.pools.items()
+        }
+        routers = tuple(
+            Router(
+                router.generation,
+                {name: self.ready(name) for name in self._known(router)},
+            )
+            for router in self.routers
+        )
+        return Snapshot(pools, self.routing, self.generation, routers, dict(self.kept))
+
+    def _known(self, router: RouterPod) -> list[str]:
+        return list(router.applied.slots.values()) if router.applied else []
+
+    def step(self, *, act: bool = True) -> None:
+        """
+        Let one turn pass: the operator acts (unless it is away), then the world goes on.
+        """
+        if act:
+            try:
+                self.act()
+            except OperatorDiedError:
+                pass
+        self.live()
+
+    def act(self) -> None:
+        """
+        Run one pass: observe, decide, remember, then carry out; it may die in between.
+        """
+        seen = self.observe()
+        self.decision = decide(self.wanted, self.memory, seen, self.now)
+        self._may_die()
+        if self.decision.memory != self.memory:
+            self.memory = self.decision.memory
+            self.writes += 1
+        self._may_die()
+        self._apply(self.decision)
+
+    def _may_die(self) -> None:
+        if self.chaos and self.chaos.random() < 0.05:
+            raise OperatorDiedError
+
+    def _apply(self, decision: Decision) -> None:
+        if decision.routing is not None and decision.routing != self.routing:
+            self.routing = decision.routing
+            self.generation += 1
+            self.writes += 1
+        self._may_die()
+        for name, size in decision.pools.items():
+            pods = self.pools.setdefault(name, Pods(desired=-1))
+            if pods.desired != size:
+                pods.desired = size
+                self.writes += 1
+            self.kept.setdefault(name, name)
+        self._may_die()
+        for name in set(self.pools) - set(decision.pools):
+            del self.pools[name]
+            self.writes += 1
+
+    def live(self) -> None:
+        """
+        Let a second pass: pods start, age and go; routers apply what is published.
+        """
+        self.now += TURN
+        for pods in self.pools.values():
+            pods.ages = sorted((age + 1 for age in pods.ages), reverse=True)[: pods.desired]
+            pods.ages += [0] * (pods.desired - len(pods.ages))
+        for router in self.routers:
+            if router.lag > 0:
+                router.lag -= 1
+            elif router.generation != self.generation and self.routing is not None:
+                router.applied, router.generation = self.routing, self.generation
+
+    def want(self, name: str | None = None, **changes: object) -> None:
+        """
+        Change what the user wants.
+        """
+        wanted = self.wanted if name is None else replace(self.wanted, revision=revision(name))
+        self.wanted = replace(wanted, **changes)  # type: ignore[arg-type]
+
+
+def a_world(name: str = "v1", replicas: int = 2, steps: tuple[Step, ...] | None = None) -> World:
+    """
+    Build a world in which one version is wanted and nothing exists yet.
+    """
+    wanted = Wanted(
+        revision=revision(name),
+        replicas=replicas,
+        steps=steps if steps is not None else steps_of(10, 50, hold=2),
+        progress_deadline=30,
+    )
+    return World(wanted=wanted)
