@@ -1,0 +1,188 @@
+"""
+The node: namespaces of its own for network, mounts and processes, and a cgroup.
+
+Its first process is catatonit, which does nothing but reap. Everything of the cluster runs
+behind it, so when it is killed the kernel ends every process, mount, address and rule with it,
+whatever state they were in. What is left to undo by hand is the link, the cgroup and a few empty
+folders that served as mount points.
+"""
+
+import ipaddress
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from modeldeploy_devcluster.embedded import processes
+from modeldeploy_devcluster.embedded.rendering import CGROUP
+from modeldeploy_devcluster.settings import DevclusterError, Settings
+
+LINK = "mdcluster0"
+# Folders whose paths are fixed in containerd, libcni and the kubelet; the node has its own.
+OWN_FOLDERS = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
+# Without these the kubelet does not take the machine's systemd for its own.
+HIDDEN_FOLDERS = ("/run/systemd", "/run/dbus")
+# The kubelet sets these for the whole machine; in the node it writes into plain files instead.
+SHIELDED_SYSCTLS = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
+
+
+def enter(pid: int, *argv: str) -> list[str]:
+    """Build the command that runs a program inside the node."""
+    return ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", "--", *argv]
+
+
+def start(settings: Settings) -> processes.Running:
+    """Make the namespaces, the link and the cgroup, after clearing what a crash left."""
+    clear(settings)
+    _refuse_taken_network(settings)
+    # Of containers that are gone, containerd's and the network's notes would only mislead.
+    for stale in (settings.state / "run", settings.data("addresses")):
+        shutil.rmtree(stale, ignore_errors=True)
+    (settings.state / "run").mkdir(parents=True)
+    _make_cgroups()
+    unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc"]
+    argv = [*unshare, "--propagation=slave", "--", "catatonit", "-P"]
+    node = processes.start(settings, processes.NODE, "1", argv)
+    _mount_own_folders(settings, node.pid)
+    _connect(settings, node.pid)
+    return node
+
+
+def clear(settings: Settings) -> None:
+    """End the node and undo what the kernel does not undo by itself; safe to repeat."""
+    node = processes.find(settings).get(processes.NODE)
+    if node:
+        processes.stop(node, grace=0)
+    if Path(f"/sys/class/net/{LINK}").exists():
+        _run("ip", "link", "delete", LINK)
+    for root in (*_cgroup_v1_roots(), Path("/sys/fs/cgroup")):
+        _remove_cgroup(root / CGROUP)
+    _remove_mount_points(settings)
+
+
+def overlapping(routes: Iterable[str], network: str) -> str | None:
+    """
+    Find a route that the cluster's addresses would collide with.
+
+    >>> overlapping(["default", "10.0.0.0/24", "10.197.3.0/24"], "10.197.0.0/16")
+    '10.197.3.0/24'
+    """
+    ours = ipaddress.ip_network(network)
+    for route in routes:
+        if route != "default" and ipaddress.ip_network(route, strict=False).overlaps(ours):
+            return route
+    return None
+
+
+def _refuse_taken_network(settings: Settings) -> None:
+    """Stop before an address is given twice."""
+    answer = subprocess.run(["ip", "-j", "-4", "route"], capture_output=True, check=True).stdout
+    routes = [route["dst"] for route in json.loads(answer or b"[]")]
+    taken = overlapping(routes, f"{settings.network}.0.0/16")
+    if taken:
+        raise DevclusterError(
+            f"This machine already has a route to {taken}, which the cluster would use; "
+            f"set MODELDEPLOY_NETWORK to two free numbers such as 10.198."
+        )
+
+
+def _mount_own_folders(settings: Settings, pid: int) -> None:
+    """Give the node its own version of paths that are fixed in other people's programs."""
+    for path in OWN_FOLDERS:
+        _make_mount_point(settings, Path(path))
+    present = [path for path in HIDDEN_FOLDERS if Path(path).is_dir()]
+    for path in (*OWN_FOLDERS, *present):
+        source = settings.state / "run" / "own" / path.strip("/").replace("/", "-")
+        source.mkdir(parents=True)
+        _run(*enter(pid, "mount", "--bind", str(source), path))
+    for name in SHIELDED_SYSCTLS:
+        original = Path("/proc/sys") / name
+        copy = settings.state / "run" / "own" / name.replace("/", "-")
+        copy.write_text(original.read_text())
+        _run(*enter(pid, "mount", "--bind", str(copy), str(original)))
+
+
+def _make_mount_point(settings: Settings, path: Path) -> None:
+    """Make a folder where there is none, and note it so that it can be removed again."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    if missing:
+        with (settings.state / "mount-points").open("a") as notes:
+            notes.writelines(f"{folder}\n" for folder in missing)
+        path.mkdir(parents=True)
+
+
+def _remove_mount_points(settings: Settings) -> None:
+    """Remove the empty folders that were made as mount points."""
+    notes = settings.state / "mount-points"
+    if not notes.exists():
+        return
+    for line in sorted(set(notes.read_text().splitlines()), reverse=True):
+        try:
+            Path(line).rmdir()
+        except OSError:
+            continue  # somebody uses it by now, so it is no longer ours
+    notes.unlink()
+
+
+def _connect(settings: Settings, pid: int) -> None:
+    """Link the node to the machine, and lead pod and Service addresses through it."""
+    _run("ip", "link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+    _run("ip", "address", "add", f"{settings.host_ip}/30", "dev", LINK)
+    _run("ip", "link", "set", LINK, "up")
+    _run(*enter(pid, "ip", "link", "set", "lo", "up"))
+    _run(*enter(pid, "ip", "address", "add", f"{settings.node_ip}/30", "dev", "eth0"))
+    _run(*enter(pid, "ip", "link", "set", "eth0", "up"))
+    _run(*enter(pid, "tee", "/proc/sys/net/ipv4/ip_forward"), stdin="1")
+    for cidr in (settings.pod_cidr, settings.service_cidr):
+        _run("ip", "route", "add", cidr, "via", settings.node_ip)
+
+
+def _cgroup_v1_roots() -> list[Path]:
+    """List where cgroup v1 controllers are mounted; empty on a machine with cgroup v2 alone."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    return [Path(mount[1]) for mount in mounts if mount[2] == "cgroup"]
+
+
+def _make_cgroups() -> None:
+    """Make the cgroup under which the kubelet keeps all pods."""
+    roots = _cgroup_v1_roots()
+    if not roots:
+        root = Path("/sys/fs/cgroup")
+        for controller in (root / "cgroup.controllers").read_text().split():
+            (root / "cgroup.subtree_control").write_text(f"+{controller}")
+        (root / CGROUP).mkdir(exist_ok=True)
+    for root in roots:
+        (root / CGROUP).mkdir(exist_ok=True)
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (root / name).exists():
+                (root / CGROUP / name).write_text((root / name).read_text())
+
+
+def _remove_cgroup(folder: Path) -> None:
+    """Remove a cgroup and those below it, once the kernel has seen its processes end."""
+    deadline = time.monotonic() + 10
+    while folder.is_dir():
+        for path, _, _ in os.walk(folder, topdown=False):
+            try:
+                Path(path).rmdir()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise DevclusterError(f"The cgroup {path} cannot be removed: {error}.") from error
+        time.sleep(0.02)
+
+
+def _run(*argv: str, stdin: str = "") -> None:
+    """Run a command, and pass on what it says when it fails."""
+    result = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise DevclusterError(f"`{' '.join(argv)}` failed: {result.stderr.strip()}")

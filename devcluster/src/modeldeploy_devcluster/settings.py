@@ -1,0 +1,118 @@
+"""
+Where things are and what they are called: the one place that reads the environment.
+
+Every other module is handed a `Settings`. The error that a person is meant to read is here as
+well, because all rooms raise it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NODE_NAME = "devcluster"
+REGISTRY = "registry.local:5000"
+"""What images are called inside the cluster, with the embedded cluster and with kind alike."""
+
+
+class DevclusterError(Exception):
+    """Something that a person must know, said in whole sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    The folders and addresses of this machine's one cluster.
+
+    Attributes:
+        state: All that the running cluster owns; `down` removes it.
+        cache: What was built; it outlives the cluster and may be deleted at any time.
+        repo: The checkout whose images are built; the context of every Dockerfile.
+        tools: The folder with a pinned Go module for each program that is built.
+        network: The first two numbers of every address of the cluster.
+    """
+
+    state: Path
+    cache: Path
+    repo: Path
+    tools: Path
+    network: str = "10.197"
+
+    @property
+    def host_ip(self) -> str:
+        """The machine's own end of the link to the node."""
+        return f"{self.network}.255.1"
+
+    @property
+    def node_ip(self) -> str:
+        """The node's end of the link, where all components listen."""
+        return f"{self.network}.255.2"
+
+    @property
+    def pod_cidr(self) -> str:
+        """Addresses of pods."""
+        return f"{self.network}.0.0/18"
+
+    @property
+    def service_cidr(self) -> str:
+        """Addresses of Services."""
+        return f"{self.network}.64.0/18"
+
+    @property
+    def kubernetes_ip(self) -> str:
+        """The Service address of the API server, always the first of the range."""
+        return f"{self.network}.64.1"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, usable from the machine itself."""
+        return self.state / "kubeconfig"
+
+    @property
+    def registry_address(self) -> str:
+        """Where the registry listens, for pushes from the machine."""
+        return f"{self.node_ip}:5000"
+
+    def etc(self, name: str) -> Path:
+        """Give the path of a configuration file."""
+        return self.state / "etc" / name
+
+    def pki(self, name: str) -> Path:
+        """Give the path of a key, certificate or kubeconfig."""
+        return self.state / "pki" / name
+
+    def data(self, name: str) -> Path:
+        """Give the folder in which a component keeps its data."""
+        return self.state / "data" / name
+
+    def log(self, component: str) -> Path:
+        """Give the path of a component's log."""
+        return self.state / "log" / f"{component}.log"
+
+
+def find_repo(start: Path) -> Path:
+    """Find the checkout: the nearest folder, from `start` upwards, that has kind-config.yaml."""
+    for folder in (start, *start.parents):
+        if (folder / "kind-config.yaml").is_file():
+            return folder
+    return start
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from the environment."""
+    package = Path(__file__).resolve().parent
+    source = package.parent.parent / "tools"
+    home_cache = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    here = find_repo(package)
+    return Settings(
+        state=Path(environ.get("MODELDEPLOY_STATE") or "/var/lib/modeldeploy-devcluster"),
+        cache=Path(environ.get("MODELDEPLOY_CACHE") or home_cache) / "modeldeploy",
+        repo=here if here != package else find_repo(Path.cwd()),
+        tools=source if source.is_dir() else package / "tools",
+        network=environ.get("MODELDEPLOY_NETWORK") or "10.197",
+    )
+
+
+def say(message: str) -> None:
+    """Tell the person what is going on, at once."""
+    print(message, flush=True)
