@@ -1,0 +1,149 @@
+"""
+The composition root: settings, HAProxy, watches, loop and web server, and what happens from the start to SIGTERM.
+"""
+
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from modeldeploy_router.core.config import Frame
+from modeldeploy_router.settings import Settings, SettingsError, read_settings
+from modeldeploy_router.shell.haproxy import HAProxy, HAProxyError
+from modeldeploy_router.shell.knowledge import Knowledge
+from modeldeploy_router.shell.kube import API, Watch
+from modeldeploy_router.shell.loop import Loop
+from modeldeploy_router.shell.web import Web
+
+log = logging.getLogger(__name__)
+
+DEPLOYMENT_LABEL = "serving.modeldeploy.io/deployment"
+STAND_IN_SECONDS = 2.0
+SPARE_DESCRIPTORS = 200
+
+
+def main() -> int:
+    """
+    Run the router until SIGTERM, and return the exit status.
+    """
+    level = os.environ.get("MODELDEPLOY_LOG_LEVEL", "INFO")
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        return Router(read_settings(os.environ)).run()
+    except (SettingsError, HAProxyError) as error:
+        log.error("%s", error)  # noqa: TRY400  the sentence says it
+        return 1
+
+
+class Router:
+    """
+    One router: HAProxy and everything around it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._draining = threading.Event()
+        self._stopped = threading.Event()
+        self._haproxy = HAProxy(settings.haproxy, settings.name, _frame(settings))
+        self._loop = Loop(self._haproxy)
+        self._knowledge = Knowledge(self._loop.wake)
+
+    def run(self) -> int:
+        """
+        Start everything and wait for the end, HAProxy's or ours.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._drain)
+        self._haproxy.start()
+        Web((_bind(self._settings), self._settings.status_port), self._loop, self._draining).start()
+        self._watch()
+        threading.Thread(target=self._stand_in, name="stand-in", daemon=True).start()
+        arguments = (self._knowledge, self._stopped)
+        threading.Thread(target=self._loop.run, args=arguments, name="loop", daemon=True).start()
+        return self._wait()
+
+    def _wait(self) -> int:
+        status = None
+        while status is None and not self._draining.is_set():
+            # Waiting in short turns lets signals be handled; HAProxy's end is noticed at once.
+            status = self._haproxy.wait(1.0)
+        if status is not None and not self._draining.is_set():
+            log.error("HAProxy ended with status %d. It said:\n%s", status, self._haproxy.tail())
+            return 1
+        bound = self._settings.drain_seconds + self._settings.stop_seconds
+        if self._haproxy.wait(bound + 1.0) is None:
+            log.warning("Requests were still in flight after %.0f s; ending now.", bound)
+            self._haproxy.kill()
+        self._stopped.set()
+        log.info("The router has ended.")
+        return 0
+
+    def _drain(self, number: int, _frame: FrameType | None) -> None:
+        if not self._draining.is_set():
+            log.info("Got %s: draining.", signal.Signals(number).name)
+            self._draining.set()
+            self._haproxy.stop()
+
+    def _watch(self) -> None:
+        settings = self._settings
+        if settings.api is None:
+            log.warning("KUBERNETES_SERVICE_HOST is not set: only the mounted file is read.")
+            return
+        api = API(*settings.api, settings.account)
+        space = settings.namespace
+        Watch(
+            api,
+            f"/api/v1/namespaces/{space}/configmaps",
+            {"fieldSelector": f"metadata.name={settings.name}-routing"},
+            self._knowledge.hear_config_maps,
+        ).start(self._stopped)
+        Watch(
+            api,
+            f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices",
+            {"labelSelector": f"{DEPLOYMENT_LABEL}={settings.name}"},
+            self._knowledge.hear_slices,
+        ).start(self._stopped)
+
+    def _stand_in(self) -> None:
+        """
+        Let the mounted file and DNS stand in for an API server that does not answer soon, until it does.
+        """
+        settings = self._settings
+        self._stopped.wait(settings.patience_seconds if settings.api else 0)
+        while not self._knowledge.is_from_api and not self._stopped.is_set():
+            self._knowledge.read_file(settings.routing_file)
+            self._knowledge.resolve(
+                lambda pool: settings.dns_name.format(
+                    service=pool.service, namespace=settings.namespace
+                )
+            )
+            self._stopped.wait(STAND_IN_SECONDS)
+
+
+def _frame(settings: Settings) -> Frame:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = (hard - SPARE_DESCRIPTORS) // 2 if hard != resource.RLIM_INFINITY else sys.maxsize
+    return Frame(
+        run=str(settings.run),
+        bind=_bind(settings),
+        ports={"rest": settings.rest_port, "grpc": settings.grpc_port},
+        threads=settings.threads,
+        max_connections=min(settings.max_connections, allowed),
+        drain_seconds=settings.drain_seconds,
+        stop_seconds=settings.stop_seconds,
+    )
+
+
+def _bind(settings: Settings) -> str:
+    """
+    Return the address to listen on: the one that is set, else all of both families, or of IPv4 where there is no IPv6.
+    """
+    if settings.bind:
+        return settings.bind
+    has_six = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
+    return "::" if has_six else "0.0.0.0"  # noqa: S104  a pod's address is its own

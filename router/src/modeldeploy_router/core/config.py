@@ -1,0 +1,217 @@
+"""
+HAProxy's configuration, which is written once, when the router starts, and never changes after that.
+
+All that changes goes over the runtime socket: one map says which slot is stable, which is canary, and how much the canary
+gets; servers are added to and removed from the backends of the slots.
+"""
+
+from dataclasses import dataclass
+
+from modeldeploy_router.core.errors import router_errors
+from modeldeploy_router.core.routing import SLOTS
+
+PROTOCOLS = ("rest", "grpc")
+SPLIT = "split"
+FALLBACK = "fallback"
+UPSTREAM_PORTS = {"rest": 8501, "grpc": 8500}
+BUFFER_BYTES = 65_536
+
+# A server that refuses a connection is out at once, and back within 200 ms of its next good check.
+# Only connections count: an answer with status 500 is the model's answer, not a dead server.
+SERVER_OPTIONS = (
+    "check inter 2s fastinter 500ms downinter 200ms rise 1 fall 3"
+    " observe layer4 error-limit 1 on-error mark-down"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """
+    What the configuration depends on.
+    """
+
+    run: str
+    bind: str
+    ports: dict[str, int]
+    threads: int
+    max_connections: int
+    drain_seconds: float
+    stop_seconds: float
+
+    @property
+    def map_file(self) -> str:
+        """
+        Return the file that gives the routing map its name; its contents matter to nobody.
+        """
+        return f"{self.run}/routing.map"
+
+    @property
+    def socket(self) -> str:
+        """
+        Return the path of HAProxy's runtime socket.
+        """
+        return f"{self.run}/haproxy.sock"
+
+
+def server_arguments(protocol: str, address: str) -> str:
+    """
+    Return what `add server` needs besides the name, for one endpoint.
+
+    >>> server_arguments("rest", "10.0.0.5").split(" check ")[0]
+    '10.0.0.5:8501'
+    """
+    host = f"[{address}]" if ":" in address else address
+    place = f"{host}:{UPSTREAM_PORTS[protocol]}"
+    if protocol == "rest":
+        return f"{place} {SERVER_OPTIONS}"
+    return f"{place} proto h2 {SERVER_OPTIONS} port {UPSTREAM_PORTS['rest']} check-proto h1"
+
+
+def render_config(frame: Frame) -> str:
+    """
+    Render the whole configuration.
+    """
+    parts = [_global(frame), _defaults(), _errors(frame)]
+    for protocol in PROTOCOLS:
+        parts += [_frontend(frame, protocol), _fallback(frame, protocol)]
+        parts += [_backend(frame, protocol, slot) for slot in SLOTS]
+    parts.append("backend grpc_failures\n  stick-table type string len 16 size 1k store gpc0\n")
+    return "\n".join(parts)
+
+
+def _global(frame: Frame) -> str:
+    return f"""global
+  nbthread {frame.threads}
+  maxconn {frame.max_connections}
+  stats socket {frame.socket} mode 600 level admin
+  stats timeout 1m
+  grace {round(frame.drain_seconds * 1000)}ms
+  hard-stop-after {round((frame.drain_seconds + frame.stop_seconds) * 1000)}ms
+  tune.bufsize {BUFFER_BYTES}
+"""
+
+
+def _defaults() -> str:
+    # Predictions may take minutes, so the server's time is long; a lost peer is found by keep-alive probes and checks.
+    return """defaults
+  mode http
+  balance roundrobin
+  http-reuse safe
+  option clitcpka
+  option srvtcpka
+  srvtcpka-idle 10s
+  srvtcpka-intvl 5s
+  srvtcpka-cnt 3
+  timeout connect 1500ms
+  timeout check 4s
+  timeout http-request 30s
+  timeout http-keep-alive 15m
+  timeout client 15m
+  timeout server 10m
+  timeout queue 30s
+  retries 5
+  option redispatch 1
+  retry-on conn-failure empty-response
+"""
+
+
+def _errors(frame: Frame) -> str:
+    lines = []
+    for protocol in PROTOCOLS:
+        lines.append(f"http-errors {protocol}")
+        lines += [
+            f"  errorfile {error.status} {frame.run}/{protocol}-{error.status}.http"
+            for error in router_errors("")
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _frontend(frame: Frame, protocol: str) -> str:
+    return f"""frontend {protocol}
+  bind {_bind(frame, protocol)}
+  errorfiles {protocol}
+{_REFUSALS[protocol]}
+  http-request set-var(txn.split) str({SPLIT}),map({frame.map_file})
+  http-request set-var(txn.slot) var(txn.split),field(1,:)
+  http-request set-var(txn.weight) var(txn.split),field(3,:),add(0)
+  http-request set-var(txn.rand) rand(10000)
+  acl for_canary var(txn.rand),sub(txn.weight) -m int lt 0
+  http-request set-var(txn.slot) var(txn.split),field(2,:) if for_canary {_PREDICTS[protocol]}
+  http-request deny status 503 unless {{ var(txn.slot) -m len gt 0 }}
+  http-after-response set-header connection close if {{ stopping }}
+  use_backend {protocol}_%[var(txn.slot)]
+"""
+
+
+def _bind(frame: Frame, protocol: str) -> str:
+    port = frame.ports[protocol]
+    return f"{frame.bind}:{port}" if frame.bind != "::" else f":::{port} v4v6"
+
+
+# The whole of a small request is waited for before it is sent on, since only such a request can be sent a second time.
+# The map is read after that, so that a request that trickles in goes by the newest weight.
+_REFUSALS = {
+    "rest": """  http-request deny status 404 unless { path_beg -i /v1/ }
+  http-request wait-for-body time 30s if METH_POST""",
+    "grpc": """  acl grpc_content req.hdr(content-type) -m beg application/grpc
+  http-request return status 415 content-type text/plain string "This port speaks gRPC; REST is on port 8501." \
+unless grpc_content
+  http-request deny status 403 if { path /tensorflow.serving.ModelService/HandleReloadConfigRequest }
+  http-request wait-for-body time 30s unless { path_beg /grpc.reflection. }""",
+}
+
+# Status and metadata are stable's: they are asked to learn what the deployment serves.
+_PREDICTS = {
+    "rest": "METH_POST",
+    "grpc": "!{ path_beg /tensorflow.serving.ModelService/ }"
+    " !{ path /tensorflow.serving.PredictionService/GetModelMetadata }",
+}
+
+
+def _fallback(frame: Frame, protocol: str) -> str:
+    """
+    Render the way to stable for requests that no server of their slot can take.
+
+    Each backend has one static backup server that leads here.
+    So a request whose canary died under it, and is tried again, may still be answered by stable.
+    """
+    mux = " proto h2" if protocol == "grpc" else ""
+    binds = "\n".join(
+        f"  bind unix@{_fallback_socket(frame, protocol, slot)} mode 600 name {slot}{mux}"
+        for slot in SLOTS
+    )
+    return f"""frontend {protocol}_{FALLBACK}
+{binds}
+  errorfiles {protocol}
+  http-request wait-for-body time 30s
+  http-request set-var(txn.slot) str({SPLIT}),map({frame.map_file}),field(1,:)
+  http-request deny status 503 unless {{ var(txn.slot) -m len gt 0 }}
+  http-request deny status 503 if {{ so_name,strcmp(txn.slot) -m int 0 }}
+  use_backend {protocol}_%[var(txn.slot)]
+"""
+
+
+def _fallback_socket(frame: Frame, protocol: str, slot: str) -> str:
+    return f"{frame.run}/{FALLBACK}-{protocol}-{slot}.sock"
+
+
+def _backend(frame: Frame, protocol: str, slot: str) -> str:
+    mux = " proto h2" if protocol == "grpc" else ""
+    lines = [
+        f"backend {protocol}_{slot}",
+        "  option httpchk",
+        f'  http-check send meth GET uri-lf "%[str({slot}),map({frame.map_file},/)]" ver HTTP/1.1'
+        " hdr host modeldeploy-router",
+        "  http-check expect status 200",
+        '  http-check expect rstring "\\"state\\": *\\"AVAILABLE\\""',
+        f"  server {FALLBACK} unix@{_fallback_socket(frame, protocol, slot)}{mux} backup",
+    ]
+    if protocol == "grpc":
+        # HAProxy counts an answer by its HTTP status, which is 200 for a failed call too.
+        lines += [
+            "  acl at_fault res.hdr(grpc-status) -m str 2 4 8 12 13 14 15",
+            f"  acl by_stable srv_name -m str {FALLBACK}",
+            "  http-response track-sc0 be_name table grpc_failures if at_fault !by_stable",
+            "  http-response sc-inc-gpc0(0) if at_fault !by_stable",
+        ]
+    return "\n".join(lines) + "\n"

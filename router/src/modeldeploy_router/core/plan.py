@@ -1,0 +1,147 @@
+"""
+The decision: from what is wanted and what HAProxy has, the runtime commands that close the gap.
+
+It is level-triggered: the whole wanted state goes in, and the commands of one pass come out.
+What a command did is never assumed; the next pass looks again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from modeldeploy_router.core.config import PROTOCOLS, SPLIT, server_arguments
+from modeldeploy_router.core.routing import SLOTS, Routing
+from modeldeploy_router.core.seen import Seen, Server
+
+# So long may a leaving server stay while the ones that replace it have not passed a check.
+HANDOVER_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What to do now.
+
+    `entries` is the routing map to put in place, None if it is in place already; `commands` follow it, in order.
+    `leaving` remembers since when a server is no longer wanted, by (backend, name); it goes into the next pass.
+    `awaits_checks` says that servers have yet to answer their first check, `lingers` that some have yet to go.
+    """
+
+    entries: dict[str, str] | None
+    commands: tuple[str, ...]
+    leaving: dict[tuple[str, str], float]
+    awaits_checks: bool
+
+    @property
+    def lingers(self) -> bool:
+        """
+        Return whether servers that are no longer wanted are still there.
+        """
+        return bool(self.leaving)
+
+
+def map_entries(routing: Routing) -> dict[str, str]:
+    """
+    Compute the routing map: the split, and the path of the health check of each slot.
+
+    Pointer, weight and generation are one entry, so that no request can see half of a change.
+    """
+    split = (routing.stable or "", routing.canary or "", routing.weight, routing.generation)
+    entries = {SPLIT: ":".join(map(str, split))}
+    entries.update({slot: routing.check_path(slot) for slot in sorted(routing.slots)})
+    return entries
+
+
+def server_name(address: str) -> str:
+    """
+    Return the name of the server for an address.
+
+    It is made of the address alone, so that an endpoint has the same name whether DNS or the API told of it.
+
+    >>> server_name("10.0.0.5"), server_name("fd00::5")
+    ('ip-10.0.0.5', 'ip-fd00_5')
+    """
+    return "ip-" + address.replace("::", "_").replace(":", "-")
+
+
+def decide(
+    routing: Routing,
+    used: Mapping[str, frozenset[str]],
+    seen: Seen,
+    leaving: Mapping[tuple[str, str], float],
+    now: float,
+) -> Plan:
+    """
+    Compute what to do now.
+
+    Args:
+        routing: the wanted routing.
+        used: the addresses that get traffic, by slot.
+        seen: what HAProxy has.
+        leaving: the `leaving` of the pass before.
+        now: a clock that only goes forward, in seconds.
+    """
+    arrivals: list[str] = []
+    departures: list[str] = []
+    still: dict[tuple[str, str], float] = {}
+    awaits = False
+    for slot, protocol in product(SLOTS, PROTOCOLS):
+        backend = f"{protocol}_{slot}"
+        wanted = {server_name(a): a for a in used.get(slot, ())} if slot in routing.slots else {}
+        present = seen.servers.get(backend, {})
+        ages = {n: now - leaving.get((backend, n), now) for n in set(present) - set(wanted)}
+        still.update({(backend, name): now - age for name, age in ages.items()})
+        arrivals += _arrive(protocol, backend, wanted, present)
+        departures += _depart(backend, wanted, present, ages)
+        awaits = awaits or any(n not in present or not present[n].checked for n in wanted)
+    entries = map_entries(routing)
+    return Plan(
+        entries=entries if entries != seen.entries else None,
+        commands=(*arrivals, *departures),
+        leaving=still,
+        awaits_checks=awaits,
+    )
+
+
+def _arrive(
+    protocol: str, backend: str, wanted: Mapping[str, str], present: Mapping[str, Server]
+) -> list[str]:
+    """
+    Bring in what is wanted: a new server, or one that was taken out and has come back.
+
+    Leaving maintenance makes HAProxy call a server up before its first check; `health down` takes that back at once.
+    """
+    commands = []
+    for name, address in sorted(wanted.items()):
+        server = f"{backend}/{name}"
+        rouse = f"set server {server} state ready; set server {server} health down"
+        if name not in present:
+            arguments = server_arguments(protocol, address)
+            commands.append(f"add server {server} {arguments}; enable health {server}; {rouse}")
+        elif present[name].out:
+            commands.append(rouse)
+    return commands
+
+
+def _depart(
+    backend: str,
+    wanted: Mapping[str, str],
+    present: Mapping[str, Server],
+    ages: Mapping[str, float],
+) -> list[str]:
+    """
+    Take out what is no longer wanted, and delete what is out; `ages` says how long each has been unwanted.
+
+    A server that is out gets no new request and finishes those in flight; HAProxy refuses to delete it before.
+    While none of the wanted servers is up yet, a leaving one that is up stays for a moment: a pod that is replaced in one
+    step of the cluster must not leave a gap.
+    """
+    commands = []
+    replaced = not wanted or any(name in present and present[name].up for name in wanted)
+    for name, age in sorted(ages.items()):
+        server = present[name]
+        if server.out:
+            commands.append(f"del server {backend}/{name}")
+        elif replaced or not server.up or age >= HANDOVER_SECONDS:
+            commands.append(f"set server {backend}/{name} state maint")
+    return commands

@@ -1,0 +1,183 @@
+"""
+HAProxy's process and its runtime socket: the only door to it.
+"""
+
+import logging
+import signal
+import socket
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from modeldeploy_router.core.config import Frame, render_config
+from modeldeploy_router.core.errors import error_files
+from modeldeploy_router.core.seen import Seen, parse_map, parse_table, servers_in, stat_rows
+
+log = logging.getLogger(__name__)
+
+TAIL_LINES = 20
+SOCKET_SECONDS = 5.0
+START_SECONDS = 10.0
+
+
+class HAProxyError(RuntimeError):
+    """
+    HAProxy did not start, did not answer, or refused a command.
+    """
+
+
+class HAProxy:
+    """
+    One HAProxy process, started by `start` and driven by its socket.
+
+    Safe to use from several threads: each command has a connection of its own.
+    """
+
+    def __init__(self, program: str, name: str, frame: Frame) -> None:
+        self._program = program
+        self._name = name
+        self._frame = frame
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._process: subprocess.Popen[str] | None = None
+        self.started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def start(self) -> None:
+        """
+        Write the configuration, start the process and wait until its socket answers.
+
+        Raises:
+            HAProxyError: if it ends, or does not answer in time.
+        """
+        run = Path(self._frame.run)
+        run.mkdir(parents=True, exist_ok=True)
+        Path(self._frame.socket).unlink(missing_ok=True)
+        Path(self._frame.map_file).write_text("")
+        for name, content in error_files(self._name).items():
+            (run / name).write_bytes(content)
+        config = run / "haproxy.cfg"
+        config.write_text(render_config(self._frame))
+        self._process = subprocess.Popen(
+            [self._program, "-db", "-f", str(config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._forward, name="haproxy-log", daemon=True).start()
+        self._wait_until_it_answers()
+
+    def wait(self, seconds: float | None) -> int | None:
+        """
+        Wait until the process has ended and return its exit status; None if it still runs after the time.
+        """
+        assert self._process is not None  # noqa: S101  start() comes first
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self) -> None:
+        """
+        Ask for a soft stop: grace, then no new connections, then the end when the last request is answered.
+        """
+        self._send(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """
+        End the process now.
+        """
+        self._send(signal.SIGKILL)
+
+    def tail(self) -> str:
+        """
+        Return the last lines that it logged.
+        """
+        return "\n".join(self._tail)
+
+    def command(self, text: str) -> str:
+        """
+        Run one line of runtime commands and return what HAProxy answers.
+
+        Raises:
+            HAProxyError: if the socket does not answer.
+        """
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(SOCKET_SECONDS)
+                connection.connect(self._frame.socket)
+                connection.sendall(text.encode() + b"\n")
+                return b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+        except OSError as error:
+            raise HAProxyError(f"HAProxy's runtime socket does not answer: {error}.") from error
+
+    def observe(self) -> Seen:
+        """
+        Read the servers and the routing map.
+        """
+        return Seen(
+            servers=servers_in(stat_rows(self.command("show stat -1 4 -1"))),
+            entries=parse_map(self.command(f"show map {self._frame.map_file}")),
+        )
+
+    def counters(self) -> tuple[list[dict[str, str]], dict[str, int]]:
+        """
+        Read the rows of `show stat` and the table of failed gRPC calls.
+        """
+        rows = list(stat_rows(self.command("show stat")))
+        return rows, parse_table(self.command("show table grpc_failures"))
+
+    def replace_map(self, entries: Mapping[str, str]) -> None:
+        """
+        Put another routing map in place of the present one, in one step for every request.
+
+        Raises:
+            HAProxyError: if HAProxy refuses it.
+        """
+        name = self._frame.map_file
+        answer = self.command(f"prepare map {name}")
+        if "New version created:" not in answer:
+            raise HAProxyError(f"HAProxy refused to prepare the routing map: {answer.strip()}")
+        version = answer.rpartition(":")[2].strip()
+        lines = "\n".join(f"{key} {value}" for key, value in entries.items())
+        self._expect_silence(f"add map @{version} {name} <<\n{lines}\n")
+        self._expect_silence(f"commit map @{version} {name}")
+
+    def run(self, commands: Iterable[str]) -> None:
+        """
+        Run commands one after the other; what HAProxy says is for the log only, since the next pass looks again.
+        """
+        for text in commands:
+            answer = " ".join(self.command(text).split())
+            log.debug("%s -> %s", text, answer)
+
+    def _expect_silence(self, text: str) -> None:
+        answer = self.command(text).strip()
+        if answer:
+            raise HAProxyError(f"HAProxy refused `{text.splitlines()[0]}`: {answer}")
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _forward(self) -> None:
+        assert self._process is not None  # noqa: S101  start() comes first
+        for line in self._process.stdout or ():
+            self._tail.append(line.rstrip())
+            log.info("haproxy: %s", line.rstrip())
+
+    def _wait_until_it_answers(self) -> None:
+        pause = 0.02
+        for _ in range(round(START_SECONDS / pause)):
+            status = self.wait(pause)
+            if status is not None:
+                raise HAProxyError(
+                    f"HAProxy ended with status {status} at its start.\n{self.tail()}"
+                )
+            try:
+                self.command("show version")
+            except HAProxyError:
+                continue
+            return
+        raise HAProxyError(f"HAProxy did not answer within {START_SECONDS:.0f} s.\n{self.tail()}")

@@ -1,0 +1,144 @@
+"""
+What the router knows of the cluster: the newest routing, and the addresses of each slot's pool.
+
+The Kubernetes API is the source; before it has answered for the first time, a mounted file and DNS stand in for it.
+Once the API has answered it is believed for good: losing it later changes nothing.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modeldeploy_router.core.endpoints import NOWHERE, Addresses, addresses_of
+from modeldeploy_router.core.routing import Pool, Routing, RoutingError, parse_routing
+from modeldeploy_router.shell.kube import Objects
+
+log = logging.getLogger(__name__)
+
+ROUTING_KEY = "routing.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """
+    One moment's knowledge; `pools` is None while nothing is known of any endpoint.
+    """
+
+    routing: Routing | None
+    pools: dict[str, Addresses] | None
+
+
+class Knowledge:
+    """
+    Collects what the watches, the file and DNS tell, and wakes the loop when it changes.
+
+    Its methods may be called from any thread.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._routing: Routing | None = None
+        self._routing_from_api = False
+        self._slices: Objects | None = None
+        self._resolved: dict[str, Addresses] = {}
+
+    @property
+    def is_from_api(self) -> bool:
+        """
+        Return whether the API server has told of both routing and endpoints.
+        """
+        return self._routing_from_api and self._slices is not None
+
+    def hear_config_maps(self, objects: Objects) -> None:
+        """
+        Take in the routing ConfigMap; one that is gone or unreadable changes nothing.
+        """
+        for item in objects.values():
+            text = (item.get("data") or {}).get(ROUTING_KEY)
+            if text is not None:
+                self._hear_routing(text, from_api=True)
+
+    def hear_slices(self, objects: Objects) -> None:
+        """
+        Take in all EndpointSlices.
+        """
+        with self._lock:
+            self._slices = objects
+        self._wake()
+
+    def read_file(self, path: Path) -> None:
+        """
+        Take in the mounted file, unless the API server has told something newer.
+        """
+        if self._routing_from_api:
+            return
+        try:
+            self._hear_routing(path.read_text(), from_api=False)
+        except OSError as error:
+            log.warning("The mounted routing configuration cannot be read: %s.", error)
+
+    def resolve(self, name_of: Callable[[Pool], str]) -> None:
+        """
+        Take in what DNS says of each pool, unless the API server has told of the endpoints.
+
+        A name that DNS does not know is a pool with no endpoint; a DNS that does not answer changes nothing.
+        """
+        routing = self._routing
+        if routing is None or self._slices is not None:
+            return
+        for pool in routing.slots.values():
+            try:
+                found = frozenset(_look_up(name_of(pool)))
+            except OSError as error:
+                log.warning("The endpoints of %s are not known: %s.", pool.service, error)
+                continue
+            with self._lock:
+                self._resolved[pool.service] = Addresses(ready=found, used=found)
+        self._wake()
+
+    def now(self) -> Known:
+        """
+        Return the present knowledge.
+        """
+        with self._lock:
+            routing, slices, resolved = self._routing, self._slices, dict(self._resolved)
+        if routing is None:
+            return Known(None, None)
+        if slices is not None:
+            items = list(slices.values())
+            pools = {s: addresses_of(pool.service, items) for s, pool in routing.slots.items()}
+            return Known(routing, pools)
+        if not resolved and routing.slots:
+            return Known(routing, None)
+        return Known(
+            routing, {s: resolved.get(p.service, NOWHERE) for s, p in routing.slots.items()}
+        )
+
+    def _hear_routing(self, text: str, *, from_api: bool) -> None:
+        try:
+            routing = parse_routing(text)
+        except RoutingError as error:
+            log.error("%s The last one stays in force.", error)  # noqa: TRY400  the sentence says it
+            return
+        with self._lock:
+            if self._routing_from_api and not from_api:
+                return
+            self._routing = routing
+            self._routing_from_api = from_api
+        self._wake()
+
+
+def _look_up(name: str) -> set[str]:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+            return set()
+        raise
+    families = {entry[0] for entry in found}
+    family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+    return {str(entry[4][0]) for entry in found if entry[0] == family}

@@ -1,0 +1,137 @@
+"""
+The loop: look at what is wanted and at what HAProxy has, decide, do, look again.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+from modeldeploy_router.core.config import PROTOCOLS
+from modeldeploy_router.core.counters import Count, Key, Ledger, count_slots
+from modeldeploy_router.core.plan import Plan, decide, map_entries, server_name
+from modeldeploy_router.core.report import Report, responses_in
+from modeldeploy_router.core.routing import Routing
+from modeldeploy_router.core.seen import Seen, servers_in
+from modeldeploy_router.shell.haproxy import HAProxy, HAProxyError
+from modeldeploy_router.shell.knowledge import Knowledge, Known
+
+log = logging.getLogger(__name__)
+
+# Between two looks: while first checks are awaited, while servers finish their last requests, and at rest.
+AWAITING_SECONDS = 0.05
+LINGERING_SECONDS = 1.0
+RESTING_SECONDS = 10.0
+# Endpoints that do not even refuse a check keep a new router from being ready for no longer than this.
+FIRST_CHECKS_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Loop:
+    """
+    Keeps HAProxy as it should be: `run` in one thread, `wake` and `report` from any.
+    """
+
+    haproxy: HAProxy
+    is_ready: bool = False
+    confirmed: Routing | None = None
+    _known: Known = Known(None, None)
+    _applied: float = 0.0
+    _checks_since: float | None = None
+    _leaving: dict[tuple[str, str], float] = field(default_factory=dict)
+    _ledger: Ledger = field(default_factory=Ledger)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _woken: threading.Event = field(default_factory=threading.Event)
+
+    def wake(self) -> None:
+        """
+        Make the loop look now.
+        """
+        self._woken.set()
+
+    def run(self, knowledge: Knowledge, stopped: threading.Event) -> None:
+        """
+        Turn until `stopped` is set.
+        """
+        while not stopped.is_set():
+            self._woken.clear()
+            try:
+                pause = self._turn(knowledge.now())
+            except HAProxyError as error:
+                log.warning("%s", error)
+                pause = LINGERING_SECONDS
+            self._woken.wait(pause)
+
+    def report(self) -> Report:
+        """
+        Collect what there is to tell.
+
+        Raises:
+            HAProxyError: if HAProxy does not answer.
+        """
+        rows, grpc_failures = self.haproxy.counters()
+        counts = count_slots(rows, grpc_failures)
+        with self._lock:
+            pools = self._known.pools or {}
+            return Report(
+                routing=self.confirmed,
+                ready={slot: addresses.ready for slot, addresses in pools.items()},
+                servers=servers_in(rows),
+                totals=self._ledger.totals(counts),
+                started=self.haproxy.started,
+                applied=self._applied,
+                responses=responses_in(rows),
+            )
+
+    def _turn(self, known: Known) -> float:
+        if known.routing is None:
+            return RESTING_SECONDS
+        used = {slot: addresses.used for slot, addresses in (known.pools or {}).items()}
+        seen = self.haproxy.observe()
+        plan = decide(known.routing, used, seen, self._leaving, time.monotonic())
+        self._leaving = plan.leaving
+        if plan.entries is not None:
+            self._book(known.routing)
+            self.haproxy.replace_map(plan.entries)
+        self.haproxy.run(plan.commands)
+        if plan.entries is not None or plan.commands:
+            seen = self.haproxy.observe()
+        self._confirm(known, seen)
+        self.is_ready = self.is_ready or self._is_checked(used, known, seen)
+        return _pause(plan)
+
+    def _book(self, routing: Routing) -> None:
+        counts: dict[Key, Count] = count_slots(*self.haproxy.counters())
+        with self._lock:
+            self._ledger.change(routing, counts)
+
+    def _confirm(self, known: Known, seen: Seen) -> None:
+        routing = known.routing
+        with self._lock:
+            self._known = known
+            if routing == self.confirmed or routing is None or map_entries(routing) != seen.entries:
+                return
+            self.confirmed = routing
+            self._applied = time.time()
+        log.info("HAProxy has confirmed generation %d: %s", routing.generation, seen.entries)
+
+    def _is_checked(self, used: dict[str, frozenset[str]], known: Known, seen: Seen) -> bool:
+        """
+        Return whether a new router may be called ready: it knows the endpoints, and each has been checked.
+        """
+        if self.confirmed is None or known.pools is None:
+            return False
+        now = time.monotonic()
+        self._checks_since = self._checks_since or now
+        if now - self._checks_since > FIRST_CHECKS_SECONDS:
+            return True
+        names = [(slot, server_name(a)) for slot, addresses in used.items() for a in addresses]
+        backends = [(f"{p}_{slot}", name) for slot, name in names for p in PROTOCOLS]
+        servers = [seen.servers.get(backend, {}).get(name) for backend, name in backends]
+        return all(server is not None and server.checked for server in servers)
+
+
+def _pause(plan: Plan) -> float:
+    if plan.awaits_checks:
+        return AWAITING_SECONDS
+    return LINGERING_SECONDS if plan.lingers else RESTING_SECONDS

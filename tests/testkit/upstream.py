@@ -1,0 +1,159 @@
+"""
+A small model server for the router's tests: real sockets, REST and gRPC, and no model.
+
+`python -m testkit.upstream --address 127.0.1.1 --model mnist --version 1` answers every predict with its version and address.
+Requests steer it by headers (metadata over gRPC): `x-test-delay` seconds before the answer, `x-test-status` another HTTP status,
+`x-test-code` a gRPC status.
+It runs as a process of its own, so that a test can kill it as a cluster kills a pod.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+REASONS = {200: "OK", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """
+    What this server says that it serves, and where.
+    """
+
+    model: str
+    version: str
+    address: str
+    state: str
+
+    def status(self, path: str) -> tuple[int, dict[str, Any]]:
+        """
+        Answer a status request as TensorFlow Serving does.
+        """
+        if path != f"/v1/models/{self.model}/versions/{self.version}":
+            return 404, {"error": f"Could not find {path}"}
+        status = {"error_code": "OK", "error_message": ""}
+        return 200, {
+            "model_version_status": [
+                {"version": self.version, "state": self.state, "status": status},
+            ],
+        }
+
+    def prediction(self) -> dict[str, Any]:
+        """
+        Answer a predict with who answered it.
+        """
+        return {"version": self.version, "address": self.address}
+
+
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str], bytes]:
+    """
+    Read one HTTP/1.1 request with a content length.
+    """
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    line, *rest = head.split("\r\n")
+    method, path, _ = line.split(" ")
+    headers = {k.lower(): v.strip() for k, _, v in (item.partition(":") for item in rest if item)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return method, path, headers, body
+
+
+async def answer(identity: Identity, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    """
+    Compute one whole HTTP/1.1 response.
+    """
+    await asyncio.sleep(float(headers.get("x-test-delay", "0")))
+    status, body = identity.status(path) if method == "GET" else (200, identity.prediction())
+    status = int(headers.get("x-test-status", status))
+    content = json.dumps(body, indent=2).encode()
+    head = (
+        f"HTTP/1.1 {status} {REASONS[status]}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
+
+
+async def serve_rest(identity: Identity, port: int) -> asyncio.Server:
+    """
+    Serve REST with keep-alive connections.
+    """
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                method, path, headers, _ = await read_request(reader)
+                writer.write(await answer(identity, method, path, headers))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    return await asyncio.start_server(connected, identity.address, port, limit=1 << 20)
+
+
+async def serve_grpc(identity: Identity, port: int) -> Any:
+    """
+    Serve every gRPC method there is: the request's bytes are not looked at.
+    """
+    content = json.dumps(identity.prediction()).encode()
+
+    async def handle(_request: bytes, context: Any) -> bytes:
+        headers = dict(context.invocation_metadata())
+        await asyncio.sleep(float(headers.get("x-test-delay", "0")))
+        if "x-test-code" in headers:
+            codes = {code.value[0]: code for code in grpc.StatusCode}
+            await context.abort(codes[int(headers["x-test-code"])], "as the test asked")
+        return content
+
+    class Everything(grpc.GenericRpcHandler):
+        """
+        One handler for all methods.
+        """
+
+        def service(self, _call: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(handle)
+
+    limits = [("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
+    server = grpc.aio.server(options=limits)
+    server.add_generic_rpc_handlers((Everything(),))
+    server.add_insecure_port(f"{identity.address}:{port}")
+    await server.start()
+    return server
+
+
+async def serve(identity: Identity, rest_port: int, grpc_port: int) -> None:
+    """
+    Serve until SIGTERM, then finish what is in flight.
+    """
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    rest = await serve_rest(identity, rest_port)
+    rpc = await serve_grpc(identity, grpc_port)
+    print(f"serving {identity}", flush=True)  # noqa: T201  the test waits for this line
+    await stopped.wait()
+    rest.close()
+    await rpc.stop(grace=5)
+
+
+def main() -> None:
+    """
+    Read the flags and serve.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--address", required=True)
+    parser.add_argument("--model", default="mnist")
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--state", default="AVAILABLE")
+    parser.add_argument("--rest_port", type=int, default=8501)
+    parser.add_argument("--grpc_port", type=int, default=8500)
+    flags = parser.parse_args()
+    identity = Identity(flags.model, flags.version, flags.address, flags.state)
+    asyncio.run(serve(identity, flags.rest_port, flags.grpc_port))
+
+
+if __name__ == "__main__":
+    main()
