@@ -1,8 +1,10 @@
 """
 A small model server for the router's tests: real sockets, REST and gRPC, and no model.
 
-`python -m testkit.upstream --address 127.0.1.1 --model mnist --version 1` answers every predict with its version and address.
-Requests steer it by headers (metadata over gRPC): `x-test-delay` seconds before the answer, `x-test-status` another HTTP status,
+`python -m testkit.upstream --address 127.0.1.1 --model mnist --version 1` answers every predict
+with its version and address.
+Requests steer it by headers (metadata over gRPC): `x-test-delay` seconds before the answer,
+`x-test-status` another HTTP status,
 `x-test-code` a gRPC status.
 It runs as a process of its own, so that a test can kill it as a cluster kills a pod.
 """
@@ -109,7 +111,7 @@ async def serve_grpc(identity: Identity, port: int) -> Any:
             await context.abort(codes[int(headers["x-test-code"])], "as the test asked")
         return content
 
-    class Everything(grpc.GenericRpcHandler):
+    class Everything(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
         """
         One handler for all methods.
         """

@@ -1,5 +1,5 @@
 """
-The composition root: settings, HAProxy, watches, loop and web server, and what happens from the start to SIGTERM.
+The composition root, and what happens from the start to SIGTERM.
 """
 
 import logging
@@ -111,7 +111,7 @@ class Router:
 
     def _stand_in(self) -> None:
         """
-        Let the mounted file and DNS stand in for an API server that does not answer soon, until it does.
+        Let the mounted file and DNS stand in for the API server until it answers.
         """
         settings = self._settings
         self._stopped.wait(settings.patience_seconds if settings.api else 0)
@@ -141,7 +141,9 @@ def _frame(settings: Settings) -> Frame:
 
 def _bind(settings: Settings) -> str:
     """
-    Return the address to listen on: the one that is set, else all of both families, or of IPv4 where there is no IPv6.
+    Return the address to listen on.
+
+    It is the one that is set, else all of both families, or of IPv4 where there is no IPv6.
     """
     if settings.bind:
         return settings.bind

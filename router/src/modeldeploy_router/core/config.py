@@ -1,7 +1,8 @@
 """
-HAProxy's configuration, which is written once, when the router starts, and never changes after that.
+HAProxy's configuration, written once when the router starts, and never changed after that.
 
-All that changes goes over the runtime socket: one map says which slot is stable, which is canary, and how much the canary
+All that changes goes over the runtime socket: one map says which slot is stable, which is canary,
+and how much the canary
 gets; servers are added to and removed from the backends of the slots.
 """
 
@@ -92,7 +93,8 @@ def _global(frame: Frame) -> str:
 
 
 def _defaults() -> str:
-    # Predictions may take minutes, so the server's time is long; a lost peer is found by keep-alive probes and checks.
+    # Predictions may take minutes, so the server's time is long; a lost peer is found by keep-alive
+    # probes and checks.
     return """defaults
   mode http
   balance roundrobin
@@ -148,15 +150,18 @@ def _bind(frame: Frame, protocol: str) -> str:
     return f"{frame.bind}:{port}" if frame.bind != "::" else f":::{port} v4v6"
 
 
-# The whole of a small request is waited for before it is sent on, since only such a request can be sent a second time.
+# The whole of a small request is waited for before it is sent on, since only such a request can be
+# sent a second time.
 # The map is read after that, so that a request that trickles in goes by the newest weight.
 _REFUSALS = {
     "rest": """  http-request deny status 404 unless { path_beg -i /v1/ }
   http-request wait-for-body time 30s if METH_POST""",
     "grpc": """  acl grpc_content req.hdr(content-type) -m beg application/grpc
-  http-request return status 415 content-type text/plain string "This port speaks gRPC; REST is on port 8501." \
+  http-request return status 415 content-type text/plain string "This port speaks gRPC; REST is on
+  port 8501." \
 unless grpc_content
-  http-request deny status 403 if { path /tensorflow.serving.ModelService/HandleReloadConfigRequest }
+  http-request deny status 403 if { path /tensorflow.serving.ModelService/HandleReloadConfigRequest
+  }
   http-request wait-for-body time 30s unless { path_beg /grpc.reflection. }""",
 }
 
@@ -197,11 +202,11 @@ def _fallback_socket(frame: Frame, protocol: str, slot: str) -> str:
 
 def _backend(frame: Frame, protocol: str, slot: str) -> str:
     mux = " proto h2" if protocol == "grpc" else ""
+    version = " ver HTTP/1.1 hdr host modeldeploy-router"
     lines = [
         f"backend {protocol}_{slot}",
         "  option httpchk",
-        f'  http-check send meth GET uri-lf "%[str({slot}),map({frame.map_file},/)]" ver HTTP/1.1'
-        " hdr host modeldeploy-router",
+        f'  http-check send meth GET uri-lf "%[str({slot}),map({frame.map_file},/)]"{version}',
         "  http-check expect status 200",
         '  http-check expect rstring "\\"state\\": *\\"AVAILABLE\\""',
         f"  server {FALLBACK} unix@{_fallback_socket(frame, protocol, slot)}{mux} backup",

@@ -35,9 +35,12 @@ def count_slots(
     rows: Iterable[Mapping[str, str]], grpc_failures: Mapping[str, int]
 ) -> dict[Key, Count]:
     """
-    Compute the attempts and failures of each slot, by (slot, protocol), from `show stat` and the table of gRPC failures.
+    Compute the attempts and failures by (slot, protocol).
 
-    A request that was tried again is one more attempt and one more failure of the slot that failed it.
+    They come from `show stat` and from the table of gRPC failures.
+
+    A request that was tried again is one more attempt and one more failure of the slot that failed
+    it.
     What went on to stable through the fallback is stable's request, and not this slot's.
     """
     table = {(row["pxname"], row["svname"]): row for row in rows}
@@ -74,7 +77,8 @@ class Ledger:
     """
     The account of each revision; one object for the life of the router, under its owner's lock.
 
-    `booked` is what revisions earned in slots that they have left, `opened` is where the slots' counters stood when their
+    `booked` is what revisions earned in slots that they have left, `opened` is where the slots'
+    counters stood when their
     present revisions came.
     """
 

@@ -28,9 +28,10 @@ NOWHERE = Addresses()
 
 def addresses_of(service: str, slices: Iterable[Mapping[str, Any]]) -> Addresses:
     """
-    Compute the addresses of a Service from EndpointSlices, of which some may belong to other Services.
+    Compute the addresses of a Service from EndpointSlices, its own and others'.
 
-    A pod in a cluster with two address families is in slices of both; one family is enough, IPv4 if there is one.
+    A pod in a cluster with two address families is in slices of both; one family is enough, IPv4 if
+    there is one.
     """
     own = [item for item in slices if _service(item) == service]
     families = {item.get("addressType") for item in own if item.get("endpoints")}

@@ -1,5 +1,7 @@
 """
-The errors that the router itself makes, in the shapes of TensorFlow Serving: JSON over REST, a status over gRPC.
+The errors that the router itself makes, in TensorFlow Serving's shapes.
+
+Over REST they are JSON, over gRPC a status.
 
 HAProxy reads them as files, one for each status and protocol, when it starts.
 """
@@ -36,8 +38,8 @@ def router_errors(name: str) -> tuple[RouterError, ...]:
         RouterError(
             404,
             12,
-            "Only paths below /v1/ are served here."
-            " The router's readiness and metrics are on port 8502, a model server's on its own pod.",
+            "Only paths below /v1/ are served here. The router's readiness and metrics are"
+            " on port 8502, a model server's on its own pod.",
         ),
         RouterError(408, 4, "The request did not arrive in time. Send it again."),
         RouterError(413, 8, "The request's headers are larger than the router's buffer."),

@@ -22,9 +22,12 @@ class Plan:
     """
     What to do now.
 
-    `entries` is the routing map to put in place, None if it is in place already; `commands` follow it, in order.
-    `leaving` remembers since when a server is no longer wanted, by (backend, name); it goes into the next pass.
-    `awaits_checks` says that servers have yet to answer their first check, `lingers` that some have yet to go.
+    `entries` is the routing map to put in place, None if it is in place already; `commands` follow
+    it, in order.
+    `leaving` remembers since when a server is no longer wanted, by (backend, name); it goes into
+    the next pass.
+    `awaits_checks` says that servers have yet to answer their first check, `lingers` that some have
+    yet to go.
     """
 
     entries: dict[str, str] | None
@@ -56,7 +59,8 @@ def server_name(address: str) -> str:
     """
     Return the name of the server for an address.
 
-    It is made of the address alone, so that an endpoint has the same name whether DNS or the API told of it.
+    It is made of the address alone, so that an endpoint has the same name whether DNS or the API
+    told of it.
 
     >>> server_name("10.0.0.5"), server_name("fd00::5")
     ('ip-10.0.0.5', 'ip-fd00_5')
@@ -109,7 +113,8 @@ def _arrive(
     """
     Bring in what is wanted: a new server, or one that was taken out and has come back.
 
-    Leaving maintenance makes HAProxy call a server up before its first check; `health down` takes that back at once.
+    Leaving maintenance makes HAProxy call a server up before its first check; `health down` takes
+    that back at once.
     """
     commands = []
     for name, address in sorted(wanted.items()):
@@ -130,10 +135,14 @@ def _depart(
     ages: Mapping[str, float],
 ) -> list[str]:
     """
-    Take out what is no longer wanted, and delete what is out; `ages` says how long each has been unwanted.
+    Take out what is no longer wanted, and delete what is out.
 
-    A server that is out gets no new request and finishes those in flight; HAProxy refuses to delete it before.
-    While none of the wanted servers is up yet, a leaving one that is up stays for a moment: a pod that is replaced in one
+    `ages` says for how long each server has been unwanted.
+
+    A server that is out gets no new request and finishes those in flight; HAProxy refuses to delete
+    it before.
+    While none of the wanted servers is up yet, a leaving one that is up stays for a moment: a pod
+    that is replaced in one
     step of the cluster must not leave a gap.
     """
     commands = []

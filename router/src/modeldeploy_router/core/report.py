@@ -1,5 +1,5 @@
 """
-What the router tells about itself on port 8502: the status for the operator, and metrics for Prometheus.
+What the router tells about itself on port 8502: the status, and metrics for Prometheus.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from modeldeploy_router.core.seen import Server
 @dataclass(frozen=True, slots=True)
 class Report:
     """
-    Everything that a report is made of; `routing` is what HAProxy has confirmed, None before there is any.
+    Everything that a report is made of; `routing` is what HAProxy has confirmed.
     """
 
     routing: Routing | None
@@ -95,7 +95,7 @@ def metrics_text(report: Report) -> str:
     attempts = {_labels(revision=r, protocol=p): count for (r, p), count in report.totals.items()}
     family("attempts_total", "counter", "Requests sent to servers of a revision.",
            {labels: count.requests for labels, count in attempts.items()})  # fmt: skip
-    family("failures_total", "counter", "Attempts that failed at the router or with a server error.",
+    family("failures_total", "counter", "Attempts that failed on the way or with a server error.",
            {labels: count.failures for labels, count in attempts.items()})  # fmt: skip
     family("responses_total", "counter", "Responses to clients by HTTP status class.",
            {_labels(protocol=p, code=c): n for (p, c), n in report.responses.items()})  # fmt: skip

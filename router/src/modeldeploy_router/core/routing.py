@@ -35,7 +35,8 @@ class Routing:
     """
     One generation of the routing configuration.
 
-    `stable` is None while no revision serves; `canary` is None while none is tried, and `weight` is 0 then.
+    `stable` is None while no revision serves; `canary` is None while none is tried, and `weight` is
+    0 then.
     """
 
     generation: int

@@ -12,7 +12,9 @@ from modeldeploy_router.core.config import FALLBACK, SPLIT
 @dataclass(frozen=True, slots=True)
 class Server:
     """
-    One server of a backend: whether it was taken out by hand, whether it gets traffic, whether its check has answered.
+    One server of a backend.
+
+    `out`: taken out by hand; `up`: gets traffic; `checked`: its health check has answered.
     """
 
     out: bool
@@ -40,7 +42,7 @@ class Seen:
 
 def servers_in(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, Server]]:
     """
-    Find the servers that are ours to add and remove, by backend and name, in the rows of `show stat`.
+    Find the servers that are ours to add and remove, by backend and name.
     """
     servers: dict[str, dict[str, Server]] = {}
     for row in rows:
@@ -78,10 +80,10 @@ def parse_map(text: str) -> dict[str, str]:
 
 
 def parse_table(text: str) -> dict[str, int]:
-    """
+    r"""
     Read `show table` of a table that stores `gpc0`, by key.
 
-    >>> parse_table("# table: t, type: string\\n0x1: key=grpc_a use=0 exp=0 gpc0=5")
+    >>> parse_table("# table: t, type: string\n0x1: key=grpc_a use=0 exp=0 gpc0=5")
     {'grpc_a': 5}
     """
     counts = {}

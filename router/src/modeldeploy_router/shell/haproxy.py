@@ -70,7 +70,7 @@ class HAProxy:
 
     def wait(self, seconds: float | None) -> int | None:
         """
-        Wait until the process has ended and return its exit status; None if it still runs after the time.
+        Wait for the process to end and return its exit status, None if it still runs.
         """
         assert self._process is not None  # noqa: S101  start() comes first
         try:
@@ -80,7 +80,9 @@ class HAProxy:
 
     def stop(self) -> None:
         """
-        Ask for a soft stop: grace, then no new connections, then the end when the last request is answered.
+        Ask for a soft stop.
+
+        Grace comes first, then no new connections, then the end with the last answer.
         """
         self._send(signal.SIGUSR1)
 
@@ -146,7 +148,9 @@ class HAProxy:
 
     def run(self, commands: Iterable[str]) -> None:
         """
-        Run commands one after the other; what HAProxy says is for the log only, since the next pass looks again.
+        Run commands one after the other.
+
+        What HAProxy says is for the log only, since the next pass looks again.
         """
         for text in commands:
             answer = " ".join(self.command(text).split())

@@ -1,7 +1,8 @@
 """
 What the router knows of the cluster: the newest routing, and the addresses of each slot's pool.
 
-The Kubernetes API is the source; before it has answered for the first time, a mounted file and DNS stand in for it.
+The Kubernetes API is the source; before it has answered for the first time, a mounted file and DNS
+stand in for it.
 Once the API has answered it is believed for good: losing it later changes nothing.
 """
 
@@ -85,7 +86,8 @@ class Knowledge:
         """
         Take in what DNS says of each pool, unless the API server has told of the endpoints.
 
-        A name that DNS does not know is a pool with no endpoint; a DNS that does not answer changes nothing.
+        A name that DNS does not know is a pool with no endpoint; a DNS that does not answer changes
+        nothing.
         """
         routing = self._routing
         if routing is None or self._slices is not None:

@@ -1,5 +1,5 @@
 """
-The Kubernetes API, as little of it as a router needs: list and watch, over HTTPS, with the pod's service account.
+As little of the Kubernetes API as a router needs: list and watch, with the pod's account.
 """
 
 import http.client
@@ -24,7 +24,8 @@ WATCH_SECONDS = (240, 300)
 ANSWER_SECONDS = 10.0
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
-# An API server that came back with another history may never answer a watch from a version of the old one.
+# An API server that came back with another history may never answer a watch from a version of the
+# old one.
 FAILURES_BEFORE_LIST = 3
 
 
@@ -43,7 +44,9 @@ class APIError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class API:
     """
-    Where the API server is, and the folder of the service account: `token`, which rotates, and `ca.crt`.
+    Where the API server is, and the folder of the service account.
+
+    The folder holds `token`, which rotates, and `ca.crt`.
     """
 
     host: str
@@ -53,7 +56,7 @@ class API:
     @contextmanager
     def get(self, path: str, parameters: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
         """
-        Send a GET request over a connection of its own and give the response, whose body is still to be read.
+        Send a GET request and give the response, whose body is still to be read.
 
         Raises:
             Expired: if the server answers 410.
@@ -70,7 +73,8 @@ class API:
             token = (self.account / "token").read_text().strip()
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
             connection.request("GET", f"{path}?{urlencode(parameters)}", headers=headers)
-            # A watch is silent for as long as nothing happens; keep-alive probes find a peer that is gone.
+            # A watch is silent for as long as nothing happens; keep-alive probes find a peer that
+            # is gone.
             held = connection.sock
             with connection.getresponse() as response:
                 _check(response, path)
@@ -95,9 +99,10 @@ def _notice_a_lost_peer(connection: socket.socket) -> None:
 
 class Watch:
     """
-    Keeps the present objects of one selection, for as long as the process lives, in a thread of its own.
+    Keeps the present objects of one selection, in a thread of its own.
 
-    `changed` is called from that thread with all objects by name, after the list and after every change.
+    `changed` is called from that thread with all objects by name, after the list and after every
+    change.
     While the API server is away nothing is called: what was known stays.
     """
 
@@ -114,7 +119,7 @@ class Watch:
 
     def start(self, stopped: threading.Event) -> None:
         """
-        Start the thread; it ends some time after `stopped` is set, and with the process at the latest.
+        Start the thread; it ends after `stopped` is set, with the process at the latest.
         """
         threading.Thread(target=self._run, args=(stopped,), name=self._path, daemon=True).start()
 
@@ -175,9 +180,11 @@ class Watch:
 
 def pause_before(attempt: int) -> float:
     """
-    Return how long to wait before an attempt: longer each time up to a limit, and never the same for two routers.
+    Return how long to wait before an attempt.
+
+    It grows up to a limit, and is never the same for two routers.
     """
-    longest = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)
+    longest = min(FIRST_PAUSE * 2.0 ** min(attempt - 1, 10), LONGEST_PAUSE)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads the load
 
 

@@ -18,11 +18,13 @@ from modeldeploy_router.shell.knowledge import Knowledge, Known
 
 log = logging.getLogger(__name__)
 
-# Between two looks: while first checks are awaited, while servers finish their last requests, and at rest.
+# Between two looks: while first checks are awaited, while servers finish their last requests, and
+# at rest.
 AWAITING_SECONDS = 0.05
 LINGERING_SECONDS = 1.0
 RESTING_SECONDS = 10.0
-# Endpoints that do not even refuse a check keep a new router from being ready for no longer than this.
+# Endpoints that do not even refuse a check keep a new router from being ready for no longer than
+# this.
 FIRST_CHECKS_SECONDS = 10.0
 
 
@@ -35,7 +37,7 @@ class Loop:
     haproxy: HAProxy
     is_ready: bool = False
     confirmed: Routing | None = None
-    _known: Known = Known(None, None)
+    _known: Known = field(default_factory=lambda: Known(None, None))
     _applied: float = 0.0
     _checks_since: float | None = None
     _leaving: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -117,7 +119,9 @@ class Loop:
 
     def _is_checked(self, used: dict[str, frozenset[str]], known: Known, seen: Seen) -> bool:
         """
-        Return whether a new router may be called ready: it knows the endpoints, and each has been checked.
+        Return whether a new router may be called ready.
+
+        It is when it knows the endpoints and each of them has been checked.
         """
         if self.confirmed is None or known.pools is None:
             return False
