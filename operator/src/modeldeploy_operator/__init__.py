@@ -1,0 +1,3 @@
+"""
+The operator of modeldeploy; ARCHITECTURE.md has the picture and the glossary.
+"""

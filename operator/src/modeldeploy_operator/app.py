@@ -1,0 +1,111 @@
+"""
+The composition root: settings, clients, queue and handlers are put together here, nowhere else.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import aiohttp
+import kopf
+import prometheus_client
+import pydantic
+
+from modeldeploy_operator import handlers
+from modeldeploy_operator.cluster import kube
+from modeldeploy_operator.cluster.apply import Applier
+from modeldeploy_operator.cluster.kube import KubeClient
+from modeldeploy_operator.evidence.probe import Probe
+from modeldeploy_operator.queue import WorkQueue
+from modeldeploy_operator.reconcile import Tools, reconcile
+from modeldeploy_operator.settings import Settings, read_settings
+from modeldeploy_operator.telemetry import logs
+from modeldeploy_operator.telemetry.events import Recorder
+from modeldeploy_operator.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """
+    Run the operator until it is told to stop.
+    """
+    try:
+        settings = read_settings()
+    except pydantic.ValidationError as error:
+        names = ", ".join(f"MODELDEPLOY_{str(e['loc'][0]).upper()}" for e in error.errors())
+        sys.exit(f"The operator cannot start: check the environment variables {names}. {error}")
+    logs.set_up(settings.log_level)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
+    metrics = Metrics(registry)
+    prometheus_client.start_http_server(settings.metrics_port, registry=registry)
+    client = KubeClient(await kube.connect())
+    async with aiohttp.ClientSession() as session:
+        tools = Tools(
+            kube=client,
+            probe=Probe(session),
+            applier=Applier(client),
+            recorder=Recorder(client),
+            metrics=metrics,
+            images=settings.images,
+        )
+        queue = WorkQueue(
+            _timed(tools), workers=settings.workers, resync_seconds=settings.resync_seconds
+        )
+        log.info("The operator starts.")
+        try:
+            await _operate(settings, queue, stop)
+        finally:
+            await queue.close()
+            await client.close()
+    log.info("The operator stopped.")
+
+
+def _timed(tools: Tools) -> Callable[[str, str], Awaitable[datetime | None]]:
+    async def look(namespace: str, name: str) -> datetime | None:
+        started = datetime.now(UTC)
+        result = "error"
+        try:
+            again = await reconcile(tools, namespace, name)
+            result = "ok"
+        finally:
+            tools.metrics.reconciles.labels(result).inc()
+            tools.metrics.seconds.observe((datetime.now(UTC) - started).total_seconds())
+        return again
+
+    return look
+
+
+async def _operate(settings: Settings, queue: WorkQueue, stop: asyncio.Event) -> None:
+    """
+    Run kopf, which watches, in this process's own event loop.
+    """
+    registry = kopf.OperatorRegistry()
+    handlers.register(registry, queue)
+    kopf_settings = kopf.OperatorSettings()
+    handlers.configure(kopf_settings)
+    await kopf.operator(
+        registry=registry,
+        settings=kopf_settings,
+        standalone=True,
+        clusterwide=not settings.namespace,
+        namespaces=[settings.namespace] if settings.namespace else [],
+        liveness_endpoint=f"http://0.0.0.0:{settings.liveness_port}/healthz",
+        stop_flag=stop,
+    )
+
+
+if __name__ == "__main__":
+    main()

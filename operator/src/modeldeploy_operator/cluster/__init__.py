@@ -1,0 +1,3 @@
+"""
+The only door to Kubernetes: reading, applying, and nothing else.
+"""

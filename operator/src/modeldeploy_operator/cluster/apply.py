@@ -1,0 +1,159 @@
+"""
+Applying a plan: only what differs is written, and what the plan leaves out is removed.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modeldeploy_operator.cluster.port import (
+    ConflictError,
+    GoneError,
+    Kube,
+    Manifest,
+    NameTakenError,
+    Resource,
+)
+from modeldeploy_operator.manifests.names import Owner
+
+RESOURCES = (
+    Resource("v1", "ConfigMap", "configmaps"),
+    Resource("apps/v1", "ControllerRevision", "controllerrevisions"),
+    Resource("v1", "Service", "services"),
+    Resource("apps/v1", "Deployment", "deployments"),
+    Resource("v1", "ServiceAccount", "serviceaccounts"),
+    Resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+    Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+)
+"""Every kind that the operator makes."""
+
+BY_KIND = {resource.kind: resource for resource in RESOURCES}
+
+Key = tuple[str, str]
+"""Kind and name of an object in the owner's namespace."""
+
+
+def key_of(manifest: Mapping[str, Any]) -> Key:
+    """
+    Return the kind and the name of an object.
+    """
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def contains(live: Any, wanted: Any) -> bool:
+    """
+    Tell whether everything that is wanted is there; what the server added does not count.
+    """
+    if isinstance(wanted, Mapping):
+        if not isinstance(live, Mapping):
+            return False
+        return all(contains(live.get(name), value) for name, value in wanted.items() if value != {})
+    if isinstance(wanted, list):
+        if not isinstance(live, list) or len(live) != len(wanted):
+            return not wanted and live is None
+        return all(contains(a, b) for a, b in zip(live, wanted, strict=True))
+    return bool(live == wanted)
+
+
+class Applier:
+    """
+    Carries plans out. It remembers what it wrote, only to save requests.
+    """
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._written: dict[tuple[str, Key], tuple[str, Any]] = {}
+
+    async def apply(
+        self, owner: Owner, plan: Iterable[Manifest], children: Mapping[Key, Manifest]
+    ) -> int:
+        """
+        Make the cluster equal to the plan, in the plan's order; removals come last.
+
+        Returns:
+            How many requests changed something.
+
+        Raises:
+            NameTakenError: An object of a planned name exists and is not ours.
+            ClusterError: The API server refused or could not be reached.
+
+        """
+        wanted = {key_of(manifest): manifest for manifest in plan}
+        writes = 0
+        for key, manifest in wanted.items():
+            live = children.get(key)
+            if live is not None and not self._differs(owner, key, manifest, live):
+                continue
+            if live is None:
+                await self._refuse_foreign(owner, key)
+            await self._write(owner, key, manifest)
+            writes += 1
+        for key in set(children) - set(wanted):
+            await self._remove(owner, key)
+            writes += 1
+        return writes
+
+    def forget(self, uid: str) -> None:
+        """
+        Forget what was written for an owner that is gone.
+        """
+        self._written = {key: value for key, value in self._written.items() if key[0] != uid}
+
+    def _differs(self, owner: Owner, key: Key, manifest: Manifest, live: Manifest) -> bool:
+        """
+        Tell whether an object must be written.
+
+        The server may spell a value in another way than we do (`1000m` becomes `1`); an object
+        that was not touched since we wrote the same manifest is therefore taken as equal.
+        """
+        if self._written.get((owner.uid, key)) == (_fingerprint(manifest), _stamp(live)):
+            return False
+        return not contains(live, manifest)
+
+    async def _refuse_foreign(self, owner: Owner, key: Key) -> None:
+        resource = BY_KIND[key[0]]
+        try:
+            found = await self._kube.get(resource.path(owner.namespace, key[1]))
+        except GoneError:
+            return
+        references = found["metadata"].get("ownerReferences", [])
+        controllers = [ref for ref in references if ref.get("controller")]
+        if any(ref["uid"] == owner.uid for ref in controllers):
+            return
+        reference = owner.reference()
+        if any((r["kind"], r["name"]) == (reference["kind"], owner.name) for r in controllers):
+            raise ConflictError(
+                f"The {key[0]} {key[1]} belongs to a deleted {reference['kind']} of the same name "
+                "and is still being removed."
+            )
+        raise NameTakenError(
+            f"A {key[0]} named {key[1]} exists in namespace {owner.namespace} and was not made for "
+            f"this ModelDeployment; rename one of the two."
+        )
+
+    async def _write(self, owner: Owner, key: Key, manifest: Manifest) -> None:
+        path = BY_KIND[key[0]].path(owner.namespace, key[1])
+        written = await self._kube.apply(path, manifest)
+        self._written[(owner.uid, key)] = (_fingerprint(manifest), _stamp(written))
+
+    async def _remove(self, owner: Owner, key: Key) -> None:
+        path = BY_KIND[key[0]].path(owner.namespace, key[1])
+        self._written.pop((owner.uid, key), None)
+        try:
+            await self._kube.send("DELETE", path, {"propagationPolicy": "Background"})
+        except GoneError:
+            return
+
+
+def _fingerprint(manifest: Manifest) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _stamp(live: Manifest) -> Any:
+    """
+    Return what changes when somebody edits the object: its generation, where kinds have one.
+    """
+    metadata = live["metadata"]
+    return metadata.get("generation") or metadata.get("resourceVersion")

@@ -1,0 +1,127 @@
+"""
+The Kubernetes client, through which every request goes.
+
+It uses the official client's transport and credentials, and plain dicts instead of its models:
+objects pass through unchanged, fields that the models do not know included.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from modeldeploy_operator.cluster.port import ClusterError, ConflictError, GoneError, Manifest
+from modeldeploy_operator.manifests.names import FIELD_MANAGER
+
+TIMEOUT_SECONDS = 15
+HTTP_NOT_FOUND, HTTP_CONFLICT, HTTP_ERROR = 404, 409, 400
+
+
+async def connect() -> client.ApiClient:
+    """
+    Build a client from the pod's service account, or from the kubeconfig outside a cluster.
+    """
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
+        await config.load_kube_config(client_configuration=configuration)
+    return client.ApiClient(configuration)
+
+
+class KubeClient:
+    """
+    Requests to the API server; safe to share between the tasks of one event loop.
+    """
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    async def close(self) -> None:
+        """
+        Close the connections.
+        """
+        await self._api.close()
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Manifest:
+        """
+        Read one object or a list.
+
+        Raises:
+            GoneError: It is not there.
+            ClusterError: The API server refused or could not be reached.
+
+        """
+        return await self._request("GET", path, query=query)
+
+    async def apply(self, path: str, manifest: Manifest) -> Manifest:
+        """
+        Apply on the server's side, as our field manager, taking over conflicting fields.
+
+        Raises:
+            ClusterError: The API server refused or could not be reached.
+
+        """
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        return await self._request("PATCH", path, query=query, body=manifest, headers=headers)
+
+    async def send(self, method: str, path: str, body: Manifest) -> Manifest:
+        """
+        Create, replace, or delete.
+
+        Raises:
+            ConflictError: The object was written in between, or exists already.
+            GoneError: It is not there.
+            ClusterError: The API server refused or could not be reached.
+
+        """
+        query = {} if method == "DELETE" else {"fieldManager": FIELD_MANAGER}
+        return await self._request(method, path, query=query, body=body)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Manifest:
+        request = await self._api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list((query or {}).items()),
+            header_params={
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+                **(headers or {}),
+            },
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = await self._api.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
+            text = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise ClusterError(
+                f"The API server did not answer {method} {path}: {type(error).__name__} {error}."
+            ) from error
+        return _answer(method, path, response.status, text)
+
+
+def _answer(method: str, path: str, status: int, text: bytes) -> Manifest:
+    try:
+        answer: dict[str, Any] = json.loads(text)
+    except ValueError:
+        answer = {"message": text[:200].decode(errors="replace")}
+    if status < HTTP_ERROR:
+        return answer
+    sentence = f"The API server refused {method} {path}: {answer.get('message', status)}"
+    if status == HTTP_NOT_FOUND:
+        raise GoneError(sentence)
+    if status == HTTP_CONFLICT:
+        raise ConflictError(sentence)
+    raise ClusterError(sentence)

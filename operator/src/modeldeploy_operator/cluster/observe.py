@@ -1,0 +1,139 @@
+"""
+Observing: everything that a pass looks at, read once.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modeldeploy_operator.cluster.apply import RESOURCES, Key, key_of
+from modeldeploy_operator.cluster.port import Kube, Manifest, Resource
+from modeldeploy_operator.evidence import pods, routers
+from modeldeploy_operator.evidence.probe import Probe
+from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests.names import Owner
+from modeldeploy_operator.manifests.plan import Kept
+from modeldeploy_operator.manifests.routing import parse_routing
+from modeldeploy_operator.rollout.snapshot import Snapshot
+
+PODS = Resource("v1", "Pod", "pods")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """
+    What was seen: the snapshot for the decision, and the objects for the apply.
+    """
+
+    seen: Snapshot
+    children: Mapping[Key, Manifest]
+    kept: Mapping[str, Kept]
+    digests: Mapping[str, str]
+
+
+async def observe(kube: Kube, probe: Probe, owner: Owner, model: str) -> Observation:
+    """
+    Read the children and the pods of a ModelDeployment, and ask the routers.
+
+    Raises:
+        ClusterError: The API server refused or could not be reached.
+
+    """
+    lists = await asyncio.gather(*(_list(kube, owner, r) for r in (*RESOURCES, PODS)))
+    own = [item for items in lists[:-1] for item in items if _is_owned(item, owner)]
+    children = {key_of(item): item for item in own}
+    by_revision, router_pods = _sort(lists[-1])
+    kept = _kept(children)
+    deployments = {
+        item["metadata"]["labels"][names.REVISION_LABEL]: item
+        for item in own
+        if item["kind"] == "Deployment" and names.REVISION_LABEL in item["metadata"]["labels"]
+    }
+    errors = await _load_errors(probe, model, by_revision, kept)
+    asked = await asyncio.gather(
+        *(probe.router_status(pod["status"]["podIP"]) for pod in router_pods)
+    )
+    published = parse_routing(children.get(("ConfigMap", owner.routing), {}))
+    seen = Snapshot(
+        pools={
+            revision: pods.pool_of(deployment, by_revision[revision], errors)
+            for revision, deployment in deployments.items()
+            if not deployment["metadata"].get("deletionTimestamp")
+        },
+        routing=published[1] if published else None,
+        generation=published[0] if published else 0,
+        routers=tuple(routers.router_of(answer) for answer in asked),
+        kept={revision: record.version for revision, record in kept.items()},
+    )
+    return Observation(seen, children, kept, _digests(owner, children, by_revision))
+
+
+async def _list(kube: Kube, owner: Owner, resource: Resource) -> list[Manifest]:
+    query = {"labelSelector": f"{names.DEPLOYMENT_LABEL}={owner.name}"}
+    answer = await kube.get(resource.path(owner.namespace), query)
+    common = {"apiVersion": resource.api_version, "kind": resource.kind}
+    return [{**common, **item} for item in answer["items"]]
+
+
+def _is_owned(item: Manifest, owner: Owner) -> bool:
+    references = item["metadata"].get("ownerReferences", [])
+    return any(ref.get("controller") and ref["uid"] == owner.uid for ref in references)
+
+
+def _sort(found: list[Manifest]) -> tuple[dict[str, list[Manifest]], list[Manifest]]:
+    by_revision: dict[str, list[Manifest]] = defaultdict(list)
+    router_pods = []
+    for pod in found:
+        labels = pod["metadata"]["labels"]
+        if labels.get(names.COMPONENT_LABEL) == names.ROUTER:
+            if pods.is_ready(pod) and pod["status"].get("podIP"):
+                router_pods.append(pod)
+        elif names.REVISION_LABEL in labels:
+            by_revision[labels[names.REVISION_LABEL]].append(pod)
+    return by_revision, router_pods
+
+
+def _kept(children: Mapping[Key, Manifest]) -> dict[str, Kept]:
+    return {
+        item["metadata"]["labels"][names.REVISION_LABEL]: Kept(
+            int(item["revision"]), item["data"]["version"], item["data"]
+        )
+        for (kind, _), item in children.items()
+        if kind == "ControllerRevision"
+    }
+
+
+async def _load_errors(
+    probe: Probe,
+    model: str,
+    by_revision: Mapping[str, list[Manifest]],
+    kept: Mapping[str, Kept],
+) -> dict[str, str]:
+    questions = [
+        (pod["metadata"]["name"], pod["status"]["podIP"], kept[revision].version)
+        for revision, found in by_revision.items()
+        if revision in kept
+        for pod in found
+        if pods.is_loading(pod)
+    ]
+    answers = await asyncio.gather(
+        *(probe.load_error(address, model, version) for _, address, version in questions)
+    )
+    return {q[0]: answer for q, answer in zip(questions, answers, strict=True) if answer}
+
+
+def _digests(
+    owner: Owner, children: Mapping[Key, Manifest], by_revision: Mapping[str, list[Manifest]]
+) -> dict[str, str]:
+    """
+    Take a revision's digest from its record, or else from the first fetch that reports one.
+    """
+    digests: dict[str, str] = {}
+    for revision, found in by_revision.items():
+        record: Any = children.get(("ConfigMap", owner.pool(revision)))
+        digest = record["data"]["digest"] if record else pods.digest_of(found)
+        if digest:
+            digests[revision] = digest
+    return digests

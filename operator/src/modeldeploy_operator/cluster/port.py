@@ -1,0 +1,81 @@
+"""
+What the operator asks of a cluster, and how it fails.
+
+    ClusterError              the API server refused or could not be reached
+    ├── ConflictError         somebody wrote in between; look again
+    ├── GoneError             the object is not there
+    └── NameTakenError        an object of that name exists and is not ours
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Manifest = dict[str, Any]
+
+
+class ClusterError(Exception):
+    """
+    The API server refused, or could not be reached.
+    """
+
+
+class ConflictError(ClusterError):
+    """
+    Somebody wrote in between.
+    """
+
+
+class GoneError(ClusterError):
+    """
+    The object is not there.
+    """
+
+
+class NameTakenError(ClusterError):
+    """
+    An object of that name exists and is not ours.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """
+    Where a kind is found: its API path and its plural.
+    """
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str, name: str | None = None) -> str:
+        """
+        Return the path of the kind in a namespace, or of one object.
+        """
+        root = "/api" if "/" not in self.api_version else "/apis"
+        path = f"{root}/{self.api_version}/namespaces/{namespace}/{self.plural}"
+        return f"{path}/{name}" if name else path
+
+
+class Kube(Protocol):
+    """
+    Requests to the API server, as plain dicts.
+    """
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Manifest:
+        """
+        Read one object or a list.
+        """
+        ...
+
+    async def apply(self, path: str, manifest: Manifest) -> Manifest:
+        """
+        Apply on the server's side, as our field manager, taking over conflicting fields.
+        """
+        ...
+
+    async def send(self, method: str, path: str, body: Manifest) -> Manifest:
+        """
+        Create, replace or delete.
+        """
+        ...

@@ -1,0 +1,91 @@
+"""
+The plan: every object that a decision asks for, in the order in which they are applied.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modeldeploy_operator.manifests import pool, router, routing
+from modeldeploy_operator.manifests.names import Owner
+from modeldeploy_operator.manifests.template import Images
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.rollout.decision import Decision
+
+Manifest = dict[str, Any]
+KEPT_REVISIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """
+    A kept revision: its number in the order of first use, and what its ControllerRevision holds.
+    """
+
+    number: int
+    version: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """
+    What a plan stands on besides the decision.
+
+    Attributes:
+        owner: The ModelDeployment.
+        spec: What the user wrote.
+        images: The operator's images.
+        kept: Revision to its record, the wanted one included.
+        digests: Revision to the digest of its model, once a pod has fetched it.
+        generation: The number that the routing configuration has, or is to have.
+
+    """
+
+    owner: Owner
+    spec: ModelDeploymentSpec
+    images: Images
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 0
+
+
+def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
+    """
+    Build the whole set: routing before pools, so that traffic leaves before pods do.
+    """
+    owner = ground.owner
+    manifests: list[Manifest] = []
+    if decision.routing is not None:
+        versions = {name: kept.version for name, kept in ground.kept.items()}
+        model = ground.spec.model_name(owner.name)
+        manifests.append(
+            routing.build_routing(owner, model, decision.routing, ground.generation, versions)
+        )
+    for revision in _kept(decision, ground):
+        record = ground.kept[revision]
+        manifests.append(
+            pool.build_controller_revision(owner, revision, record.number, record.data)
+        )
+    for revision, replicas in decision.pools.items():
+        template = ground.kept[revision].data["template"]
+        if revision in ground.digests:
+            manifests.append(pool.build_digest(owner, revision, ground.digests[revision]))
+        manifests.append(pool.build_service(owner, revision))
+        manifests.append(pool.build_deployment(owner, revision, template, replicas))
+    wanted_router = ground.spec.traffic.router
+    manifests += router.build_access(owner)
+    manifests.append(router.build_client_service(owner))
+    manifests.append(router.build_deployment(owner, wanted_router, ground.images))
+    manifests.append(router.build_budget(owner))
+    return tuple(manifests)
+
+
+def _kept(decision: Decision, ground: Ground) -> list[str]:
+    """
+    Keep the revisions in use and the newest of the others, ten in all.
+    """
+    newest_first = sorted(ground.kept, key=lambda name: -ground.kept[name].number)
+    in_use = [name for name in newest_first if name in decision.pools]
+    others = [name for name in newest_first if name not in decision.pools]
+    return (in_use + others)[:KEPT_REVISIONS]

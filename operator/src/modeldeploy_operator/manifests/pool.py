@@ -1,0 +1,99 @@
+"""
+A revision's objects: the kept template, the Deployment, and the Service that lists its pods.
+"""
+
+from typing import Any
+
+from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests.names import Owner
+
+
+def build_deployment(
+    owner: Owner, revision: str, template: dict[str, Any], replicas: int
+) -> dict[str, Any]:
+    """
+    Build the Deployment of a pool.
+    """
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": owner.metadata(owner.pool(revision), names.SERVER, revision),
+        "spec": {
+            "replicas": replicas,
+            "revisionHistoryLimit": 0,
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+            },
+            "selector": {"matchLabels": owner.selector(names.SERVER, revision)},
+            "template": template,
+        },
+    }
+
+
+def build_service(owner: Owner, revision: str) -> dict[str, Any]:
+    """
+    Build the headless Service whose EndpointSlices tell the routers of the pool's pods.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owner.metadata(owner.pool(revision), names.SERVER, revision),
+        "spec": {
+            "clusterIP": "None",
+            "selector": owner.selector(names.SERVER, revision),
+            "ports": service_ports(),
+        },
+    }
+
+
+def service_ports() -> list[dict[str, Any]]:
+    """
+    Build the two ports that clients of TensorFlow Serving know.
+    """
+    return [
+        {
+            "name": "grpc",
+            "port": names.GRPC_PORT,
+            "targetPort": "grpc",
+            "protocol": "TCP",
+            "appProtocol": "kubernetes.io/h2c",
+        },
+        {
+            "name": "rest",
+            "port": names.REST_PORT,
+            "targetPort": "rest",
+            "protocol": "TCP",
+            "appProtocol": "http",
+        },
+    ]
+
+
+def build_controller_revision(
+    owner: Owner, revision: str, number: int, data: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    Build the record of a revision: what the user asked for, and the pod template made from it.
+    """
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": owner.metadata(owner.pool(revision), names.SERVER, revision),
+        "revision": number,
+        "data": data,
+    }
+
+
+def build_digest(owner: Owner, revision: str, digest: str) -> dict[str, Any]:
+    """
+    Build the record of what a revision's model contained when it was first fetched.
+
+    Every later pod of the revision checks its own fetch against it.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": owner.metadata(owner.pool(revision), names.SERVER, revision),
+        "immutable": True,
+        "data": {"digest": digest},
+    }

@@ -1,0 +1,177 @@
+"""
+The router of a ModelDeployment: the pods, what they may read, and the Service that clients use.
+"""
+
+from typing import Any
+
+from modeldeploy_operator.manifests import names, pool, template
+from modeldeploy_operator.manifests.names import Owner
+from modeldeploy_operator.manifests.template import Images
+from modeldeploy_operator.resource.spec import Router
+
+GRACE_SECONDS = 60
+ROUTING_PATH = "/etc/modeldeploy/routing"
+STATE_PATH = "/run/modeldeploy"
+
+
+def build_client_service(owner: Owner) -> dict[str, Any]:
+    """
+    Build the Service that clients send their requests to.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owner.metadata(owner.name, names.ROUTER),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": owner.selector(names.ROUTER),
+            "ports": pool.service_ports(),
+        },
+    }
+
+
+def build_access(owner: Owner) -> list[dict[str, Any]]:
+    """
+    Build the router's account and its rights: one ConfigMap and the endpoints, to read.
+    """
+    metadata = owner.metadata(owner.router, names.ROUTER)
+    rules = [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [owner.routing],
+            "verbs": ["get", "list", "watch"],
+        },
+        {
+            "apiGroups": ["discovery.k8s.io"],
+            "resources": ["endpointslices"],
+            "verbs": ["get", "list", "watch"],
+        },
+    ]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": metadata,
+            "automountServiceAccountToken": False,
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": metadata,
+            "rules": rules,
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": owner.router,
+            },
+            "subjects": [
+                {"kind": "ServiceAccount", "name": owner.router, "namespace": owner.namespace}
+            ],
+        },
+    ]
+
+
+def build_budget(owner: Owner) -> dict[str, Any]:
+    """
+    Build the budget that lets a node's drain take one router at a time.
+    """
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": owner.metadata(owner.router, names.ROUTER),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": owner.selector(names.ROUTER)},
+        },
+    }
+
+
+def build_deployment(owner: Owner, router: Router, images: Images) -> dict[str, Any]:
+    """
+    Build the Deployment of the router pods.
+    """
+    selector = owner.selector(names.ROUTER)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": owner.metadata(owner.router, names.ROUTER),
+        "spec": {
+            "replicas": router.replicas,
+            "revisionHistoryLimit": 0,
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+            },
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {"labels": owner.labels(names.ROUTER)},
+                "spec": {
+                    "serviceAccountName": owner.router,
+                    "automountServiceAccountToken": True,
+                    "enableServiceLinks": False,
+                    "terminationGracePeriodSeconds": GRACE_SECONDS,
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "runAsUser": template.USER,
+                        "runAsGroup": template.USER,
+                        "fsGroup": template.USER,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "topologySpreadConstraints": [
+                        {
+                            "maxSkew": 1,
+                            "topologyKey": "kubernetes.io/hostname",
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                            "labelSelector": {"matchLabels": selector},
+                        }
+                    ],
+                    "containers": [_container(owner, router, images)],
+                    "volumes": [
+                        {"name": "state", "emptyDir": {"medium": "Memory"}},
+                        {"name": "routing", "configMap": {"name": owner.routing}},
+                    ],
+                },
+            },
+        },
+    }
+
+
+def _container(owner: Owner, router: Router, images: Images) -> dict[str, Any]:
+    return {
+        "name": "router",
+        "image": images.router,
+        "imagePullPolicy": images.pull_policy,
+        "env": [
+            {"name": "MODELDEPLOY_NAME", "value": owner.name},
+            {"name": "POD_NAMESPACE", "value": owner.namespace},
+        ],
+        "ports": [
+            {"name": "grpc", "containerPort": names.GRPC_PORT},
+            {"name": "rest", "containerPort": names.REST_PORT},
+            {"name": "status", "containerPort": names.STATUS_PORT},
+        ],
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "status"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "status"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 10,
+            "failureThreshold": 6,
+        },
+        "resources": template.resources_of(router.resources),
+        "securityContext": template.RESTRICTED,
+        "volumeMounts": [
+            {"name": "state", "mountPath": STATE_PATH},
+            {"name": "routing", "mountPath": ROUTING_PATH, "readOnly": True},
+        ],
+    }

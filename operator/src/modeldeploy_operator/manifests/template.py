@@ -1,0 +1,179 @@
+"""
+The pod of a revision: it is rendered once, when the revision is first seen, and kept.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests.names import Owner
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec, Resources
+from modeldeploy_operator.rollout.memory import Revision
+
+USER = 65532
+DRAIN_SECONDS = 5
+GRACE_SECONDS = 60
+
+RESTRICTED: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+"""What Pod Security's `restricted` asks of every container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """
+    The images that the operator runs, and how they are pulled.
+    """
+
+    runtime: str
+    router: str
+    pull_policy: str = "IfNotPresent"
+
+
+def resources_of(resources: Resources) -> dict[str, Any]:
+    """
+    Turn resources into a container's field, leaving out what was not set.
+    """
+    values = resources.model_dump(exclude_defaults=True)
+    return {kind: {k: str(v) for k, v in amounts.items()} for kind, amounts in values.items()}
+
+
+def build_pod_template(
+    owner: Owner, spec: ModelDeploymentSpec, revision: Revision, images: Images
+) -> dict[str, Any]:
+    """
+    Build the pod template of a revision.
+
+    An init container from our runtime image fetches the model and alone gets the Secret; the
+    server sees a local path.
+    """
+    claim = _claim(spec.model.uri)
+    volumes: list[dict[str, Any]] = [
+        {"name": "models", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    if claim:
+        source = {"claimName": claim, "readOnly": True}
+        volumes.append({"name": "claim", "persistentVolumeClaim": source})
+    security: dict[str, Any] = {
+        "runAsNonRoot": True,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if spec.server.image is None:
+        security["runAsUser"] = USER
+    pod_labels = owner.selector(names.SERVER, revision.revision)
+    return {
+        "metadata": {"labels": owner.labels(names.SERVER, revision.revision)},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "securityContext": security,
+            "topologySpreadConstraints": [
+                {
+                    "maxSkew": 1,
+                    "topologyKey": "kubernetes.io/hostname",
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "labelSelector": {"matchLabels": pod_labels},
+                }
+            ],
+            "initContainers": [_fetcher(owner, spec, revision, images)],
+            "containers": [_server(owner, spec, images)],
+            "volumes": volumes,
+        },
+    }
+
+
+def _claim(uri: str) -> str | None:
+    parts = urlsplit(uri)
+    return parts.netloc if parts.scheme == "pvc" else None
+
+
+def _fetcher(
+    owner: Owner, spec: ModelDeploymentSpec, revision: Revision, images: Images
+) -> dict[str, Any]:
+    model, claim = spec.model, _claim(spec.model.uri)
+    mounts: list[dict[str, Any]] = [
+        {"name": "models", "mountPath": "/models"},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
+    ]
+    if claim:
+        mounts.append({"name": "claim", "mountPath": f"/pvc/{claim}", "readOnly": True})
+    args = [
+        "fetch",
+        f"--uri={model.uri}",
+        f"--version={model.version}",
+        f"--to=/models/{spec.model_name(owner.name)}",
+        "--termination-log=/dev/termination-log",
+    ]
+    if model.digest:
+        args.append(f"--digest={model.digest}")
+    container: dict[str, Any] = {
+        "name": "fetch",
+        "image": images.runtime,
+        "imagePullPolicy": images.pull_policy,
+        "args": args,
+        "resources": resources_of(spec.resources),
+        "securityContext": {**RESTRICTED, "runAsUser": USER},
+        "volumeMounts": mounts,
+    }
+    container["env"] = [
+        {
+            "name": "MODELDEPLOY_DIGEST",
+            "valueFrom": {
+                "configMapKeyRef": {
+                    "name": owner.pool(revision.revision),
+                    "key": "digest",
+                    "optional": True,
+                }
+            },
+        }
+    ]
+    if model.secret_name:
+        container["envFrom"] = [{"secretRef": {"name": model.secret_name}}]
+    return container
+
+
+def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str, Any]:
+    model = spec.model_name(owner.name)
+    ours = spec.server.image is None
+    ready = {"httpGet": {"path": "/readyz", "port": "rest"}}
+    probe: dict[str, Any] = ready if ours else {"tcpSocket": {"port": "rest"}}
+    container: dict[str, Any] = {
+        "name": "server",
+        "image": spec.server.image or images.runtime,
+        "imagePullPolicy": images.pull_policy,
+        "args": [
+            f"--port={names.GRPC_PORT}",
+            f"--rest_api_port={names.REST_PORT}",
+            f"--model_name={model}",
+            f"--model_base_path=/models/{model}",
+            *(["--max_num_load_retries=0"] if ours else []),
+            *spec.server.args,
+        ],
+        "ports": [
+            {"name": "grpc", "containerPort": names.GRPC_PORT},
+            {"name": "rest", "containerPort": names.REST_PORT},
+        ],
+        "readinessProbe": {**probe, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 3},
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        "resources": resources_of(spec.resources),
+        "securityContext": RESTRICTED,
+        "volumeMounts": [
+            {"name": "models", "mountPath": "/models", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
+        ],
+    }
+    if ours:
+        container["livenessProbe"] = {
+            "httpGet": {"path": "/healthz", "port": "rest"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 10,
+            "failureThreshold": 6,
+        }
+    return container

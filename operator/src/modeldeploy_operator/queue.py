@@ -1,0 +1,102 @@
+"""
+The work queue: whatever happens only says *which* object to look at; looking is coalesced.
+
+One object is never looked at twice at the same time; while it is being looked at, any number of
+calls make one more look. A look that fails is tried again with a growing, jittered delay.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from modeldeploy_operator.cluster.port import ClusterError, ConflictError
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
+
+
+class WorkQueue:
+    """
+    Runs `look` for every object that was asked for; all calls belong to one event loop.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[str, str], Awaitable[datetime | None]],
+        *,
+        workers: int,
+        resync_seconds: float,
+    ) -> None:
+        self._look = look
+        self._slots = asyncio.Semaphore(workers)
+        self._resync = resync_seconds
+        self._asked: dict[Key, asyncio.Event] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self.last_done = datetime.now(UTC)
+
+    def ask(self, namespace: str, name: str) -> None:
+        """
+        Ask for a look at an object, soon.
+        """
+        key = (namespace, name)
+        self._asked.setdefault(key, asyncio.Event()).set()
+        if key not in self._tasks:
+            self._tasks[key] = asyncio.create_task(self._tend(key))
+
+    def drop(self, namespace: str, name: str) -> None:
+        """
+        Stop looking at an object that is gone.
+        """
+        key = (namespace, name)
+        self._asked.pop(key, None)
+        task = self._tasks.pop(key, None)
+        if task:
+            task.cancel()
+
+    async def close(self) -> None:
+        """
+        Stop looking at anything.
+        """
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tend(self, key: Key) -> None:
+        failures = 0
+        while True:
+            asked = self._asked[key]
+            asked.clear()
+            delay, failed = await self._once(key, failures)
+            failures = failures + 1 if failed else 0
+            try:
+                await asyncio.wait_for(asked.wait(), delay)
+            except TimeoutError:
+                continue
+
+    async def _once(self, key: Key, failures: int) -> tuple[float, bool]:
+        try:
+            async with self._slots:
+                again = await self._look(*key)
+        except ConflictError as conflict:
+            log.info("%s", conflict, extra={"deployment": "/".join(key)})
+            return FIRST_DELAY, False
+        except ClusterError as error:
+            log.warning("%s", error, extra={"deployment": "/".join(key)})
+            return _delay(failures), True
+        except Exception:
+            log.exception("A pass failed.", extra={"deployment": "/".join(key)})
+            return _delay(failures), True
+        self.last_done = datetime.now(UTC)
+        if again is None:
+            return self._resync * random.uniform(0.8, 1.2), False  # noqa: S311 - jitter
+        return max(0.05, (again - datetime.now(UTC)).total_seconds()), False
+
+
+def _delay(failures: int) -> float:
+    longest: float = min(LONGEST_DELAY, FIRST_DELAY * 2**failures)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter

@@ -1,0 +1,210 @@
+"""
+The report: from a decision and what was seen to the status that people and tools read.
+
+The conditions follow kstatus: Reconciling and Stalled are there only while they are true, never
+both, and Ready says whether the service answers.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from modeldeploy_operator.resource.status import (
+    CanaryStatus,
+    Condition,
+    ModelDeploymentStatus,
+    RevisionStatus,
+    Weight,
+    dump_memory,
+)
+from modeldeploy_operator.rollout import steps, weights
+from modeldeploy_operator.rollout.decision import Decision, Wanted
+from modeldeploy_operator.rollout.gates import Trial
+from modeldeploy_operator.rollout.memory import Canary, Revision
+from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
+from modeldeploy_operator.rollout.states import State
+
+MESSAGE_LIMIT = 1000
+TRUE, FALSE = "True", "False"
+
+
+def _clip(message: str) -> str:
+    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
+
+
+class _Conditions:
+    """
+    Collects conditions, keeping the time of each that did not change.
+    """
+
+    def __init__(self, before: dict[str, Any], generation: int, now: datetime) -> None:
+        self._before = {c["type"]: c for c in before.get("conditions") or []}
+        self._generation = generation
+        self._now = now
+        self.collected: list[Condition] = []
+
+    def add(self, kind: str, status: str, reason: str, message: str) -> None:
+        before = self._before.get(kind, {})
+        same = before.get("status") == status
+        since = before["lastTransitionTime"] if same else self._now.replace(microsecond=0)
+        self.collected.append(
+            Condition(
+                type=kind,
+                status=status,
+                reason=reason,
+                message=_clip(message),
+                observed_generation=self._generation,
+                last_transition_time=since,
+            )
+        )
+
+
+def _conditions(decision: Decision, wanted: Wanted, seen: Snapshot, into: _Conditions) -> None:
+    memory = decision.memory
+    stable = memory.stable
+    serving = _serving(decision, wanted, seen)
+    moving = not decision.stalled and decision.look_again_at is not None
+    if serving:
+        into.add("Ready", TRUE, "Idle" if wanted.replicas == 0 else "Serving", _serves(decision))
+    else:
+        into.add("Ready", FALSE, decision.reason, decision.message)
+    promoted = stable == wanted.revision and memory.canary is None and memory.undo is None
+    reason = "Promoted" if promoted else "Undone" if memory.undo else decision.reason
+    into.add("Promoted", TRUE if promoted else FALSE, reason, decision.message)
+    if moving:
+        into.add("Reconciling", TRUE, decision.reason, decision.message)
+    if decision.stalled:
+        into.add("Stalled", TRUE, decision.reason, decision.message)
+    if memory.refusal:
+        into.add("ActionRefused", TRUE, "ActionRefused", memory.refusal)
+
+
+def _serving(decision: Decision, wanted: Wanted, seen: Snapshot) -> bool:
+    stable, canary = decision.memory.stable, decision.memory.canary
+    if stable is None:
+        return False
+    helped = canary is not None and canary.had_traffic and seen.ready(canary.revision.revision) > 0
+    return wanted.replicas == 0 or seen.ready(stable.revision) > 0 or helped
+
+
+def _serves(decision: Decision) -> str:
+    stable = decision.memory.stable
+    return f"Version {stable.version} is stable." if stable else ""
+
+
+def _weight(revision: str, decision: Decision, seen: Snapshot, before: dict[str, Any]) -> Weight:
+    """
+    Tell apart what is published and what every ready router has confirmed last.
+    """
+    desired = decision.routing.share(revision) if decision.routing else 0
+    if decision.routing and seen.effective(decision.routing):
+        effective = weights.text(desired)
+    elif seen.routing and seen.confirmed:
+        effective = weights.text(seen.routing.share(revision))
+    else:
+        effective = _last_effective(revision, before)
+    return Weight(desired=weights.text(desired), effective=effective)
+
+
+def _last_effective(revision: str, before: dict[str, Any]) -> str:
+    for role in ("stable", "canary"):
+        known = before.get(role) or {}
+        if known.get("revision") == revision:
+            return str(known["weight"]["effective"])
+    return weights.text(0)
+
+
+def _revision(
+    of: Revision, decision: Decision, seen: Snapshot, before: dict[str, Any]
+) -> dict[str, Any]:
+    pool = seen.pools.get(of.revision, Pool(0, 0))
+    return {
+        "revision": of.revision,
+        "version": of.version,
+        "replicas": decision.pools.get(of.revision, pool.desired),
+        "ready_replicas": pool.ready,
+        "weight": _weight(of.revision, decision, seen, before),
+    }
+
+
+def _canary(
+    canary: Canary, wanted: Wanted, decision: Decision, seen: Snapshot, before: dict[str, Any]
+) -> CanaryStatus:
+    step = wanted.steps[min(canary.step, len(wanted.steps) - 1)]
+    trial = Trial(
+        wanted, canary, steps.FINAL if canary.full else step, 0, 0, seen, canary.started_at
+    )
+    holding = decision.state is State.HOLDING and decision.reason == "Holding"
+    return CanaryStatus(
+        **_revision(canary.revision, decision, seen, before),
+        step=min(canary.step, len(wanted.steps) - 1) + 1,
+        steps=len(wanted.steps),
+        step_started_at=canary.step_started_at,
+        next_step_at=trial.hold_ends_at if holding else None,
+    )
+
+
+def build_status(
+    decision: Decision,
+    wanted: Wanted,
+    seen: Snapshot,
+    before: dict[str, Any],
+    about: dict[str, Any],
+) -> dict[str, Any]:
+    """
+    Build the whole status.
+
+    Args:
+        decision: What was decided.
+        wanted: What is wanted.
+        seen: What was seen.
+        before: The present status, which keeps the times of unchanged conditions.
+        about: `generation`, `selector`, `url` and `now`.
+
+    """
+    memory = decision.memory
+    conditions = _Conditions(before, about["generation"], about["now"])
+    _conditions(decision, wanted, seen, conditions)
+    status = ModelDeploymentStatus(
+        observed_generation=about["generation"],
+        conditions=conditions.collected,
+        stable=_stable(decision, seen, before),
+        canary=_canary(memory.canary, wanted, decision, seen, before) if memory.canary else None,
+        history=[
+            {
+                "revision": chapter.revision,
+                "version": chapter.version,
+                "outcome": chapter.outcome,
+                "started_at": chapter.started_at.replace(microsecond=0),
+                "finished_at": chapter.finished_at.replace(microsecond=0),
+                "message": _clip(chapter.message),
+            }
+            for chapter in memory.history
+        ],
+        last_handled_action=memory.handled_action,
+        replicas=sum(pool.desired for pool in seen.pools.values()),
+        selector=about["selector"],
+        url=about["url"],
+        rollout=dump_memory(memory),
+    )
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _stable(decision: Decision, seen: Snapshot, before: dict[str, Any]) -> RevisionStatus | None:
+    stable = decision.memory.stable
+    return RevisionStatus(**_revision(stable, decision, seen, before)) if stable else None
+
+
+def with_stalled(
+    status: dict[str, Any], reason: str, message: str, now: datetime
+) -> dict[str, Any]:
+    """
+    Return the status with a trouble that stands in the way until a person mends it.
+    """
+    conditions = _Conditions(status, status["observedGeneration"], now)
+    conditions.add("Stalled", TRUE, reason, message)
+    stalled = conditions.collected[0].model_dump(mode="json", by_alias=True)
+    others = [c for c in status["conditions"] if c["type"] not in ("Stalled", "Reconciling")]
+    ready = [c for c in others if c["type"] == "Ready" and c["status"] == "False"]
+    for condition in ready:
+        condition.update(reason=reason, message=stalled["message"])
+    return {**status, "conditions": [*others, stalled]}

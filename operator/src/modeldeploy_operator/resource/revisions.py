@@ -1,0 +1,66 @@
+"""
+Revisions: which edits of a spec reach a serving pod.
+
+The hash covers what the user set, not what the operator renders from it, so that an upgrade of the
+operator starts no rollout. Its recipe is versioned and never changes: golden hashes stand in the
+tests for ever.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.rollout.memory import Revision
+
+
+def _without_defaults(value: Any) -> Any:
+    """
+    Leave out what is empty, so that a field that gains a default later changes no hash.
+    """
+    if isinstance(value, dict):
+        kept = {key: _without_defaults(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in (None, {}, [], "")}
+    return value
+
+
+def ingredients(spec: ModelDeploymentSpec, object_name: str) -> dict[str, Any]:
+    """
+    Collect what a revision is made of, by the recipe of version 1.
+    """
+    model = spec.model
+    return {
+        "recipe": 1,
+        **_without_defaults(
+            {
+                "model": {
+                    "name": spec.model_name(object_name),
+                    "uri": model.uri,
+                    "version": str(model.version),
+                    "digest": model.digest,
+                    "secretName": model.secret_name,
+                },
+                "resources": {
+                    "requests": {k: str(v) for k, v in spec.resources.requests.items()},
+                    "limits": {k: str(v) for k, v in spec.resources.limits.items()},
+                },
+                "server": {"image": spec.server.image, "args": list(spec.server.args)},
+            }
+        ),
+    }
+
+
+def digest(made_of: dict[str, Any]) -> str:
+    """
+    Hash the ingredients into ten hexadecimal digits.
+    """
+    canonical = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+
+def revision_of(spec: ModelDeploymentSpec, object_name: str) -> Revision:
+    """
+    Return the revision that a spec asks for.
+    """
+    made_of = ingredients(spec, object_name)
+    return Revision(revision=digest(made_of), version=str(spec.model.version))

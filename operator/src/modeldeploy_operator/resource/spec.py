@@ -1,0 +1,292 @@
+"""
+What a user may write. The CRD's schema is generated from these types (`make generate`).
+
+Whatever can be judged from the object alone is refused by the API server: by the schema's types,
+patterns and limits, and by the CEL rules that stand beside the types here.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from modeldeploy_operator.rollout import steps, weights
+
+
+def _rule(rule: str, message: str, path: str | None = None) -> dict[str, str]:
+    field = {"fieldPath": path} if path else {}
+    return {"rule": rule, "message": message, **field}
+
+
+class Part(BaseModel):
+    """
+    A part of the object: camelCase outside, immutable inside, no unknown fields.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid"
+    )
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
+
+
+def seconds(duration: str) -> float:
+    """
+    Turn a duration as Go writes it into seconds: `1m30s` gives 90.0.
+    """
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration))
+
+
+Duration = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": DURATION_PATTERN,
+            "maxLength": 32,
+        }
+    ),
+]
+
+Quantities = Annotated[
+    dict[str, int | str],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 16,
+            "additionalProperties": {
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "maxLength": 32,
+                "x-kubernetes-int-or-string": True,
+            },
+            "x-kubernetes-validations": [
+                _rule(
+                    "self.all(name, isQuantity(string(self[name])))",
+                    "a resource must be a quantity such as 500m, 2 or 1Gi",
+                )
+            ],
+        }
+    ),
+]
+
+
+class Model(Part):
+    """
+    Which model is served, and from where.
+    """
+
+    name: str | None = Field(
+        None,
+        description="The model's name in /v1/models/{name}; metadata.name if it is left out. "
+        "Immutable.",
+        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        max_length=63,
+    )
+    uri: str = Field(
+        description="The base path, which holds a folder for each version: s3://, http(s):// or pvc://CLAIM/PATH.",
+        pattern=r"^(s3|https?|pvc)://[^\s/?#]+(/[^\s?#]*)?$",
+        max_length=1024,
+    )
+    version: Annotated[
+        int | str,
+        WithJsonSchema(
+            {
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "x-kubernetes-int-or-string": True,
+                "maxLength": 19,
+                "x-kubernetes-validations": [
+                    _rule(
+                        "string(self).matches('^[0-9]{1,18}$')",
+                        "the version must be the number of a folder below the uri, such as 3",
+                    )
+                ],
+            }
+        ),
+    ] = Field(description="The version's folder. A change of it is rolled out.")
+    digest: str | None = Field(
+        None,
+        description="What the version must contain; another digest fails as ContentChanged.",
+        pattern=r"^sha256:[0-9a-f]{64}$",
+    )
+    secret_name: str | None = Field(
+        None,
+        description="A Secret of this namespace whose keys are named as the storage's SDK names "
+        "its environment variables, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. Only the init "
+        "container that fetches the model gets it.",
+        min_length=1,
+        max_length=253,
+    )
+
+
+class Resources(Part):
+    """
+    What each pod asks for and may use, as in a Pod.
+    """
+
+    requests: Quantities = Field(default_factory=dict, description="As in a Pod.")
+    limits: Quantities = Field(default_factory=dict, description="As in a Pod.")
+
+
+_RESERVED_ARGS = "port|rest_api_port|grpc_socket_path|model_name|model_base_path|model_config_file"
+
+Arg = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 256,
+            "pattern": "^--[a-z0-9_]+(=.*)?$",
+            "x-kubernetes-validations": [
+                _rule(
+                    f"!self.matches('^--({_RESERVED_ARGS})(=|$)')",
+                    "this flag is set by the operator and may not be given",
+                )
+            ],
+        }
+    ),
+]
+
+
+class Server(Part):
+    """
+    The model server in each serving pod.
+    """
+
+    image: str | None = Field(
+        None,
+        description="An image that takes TensorFlow Serving's flags and answers its status API; "
+        "the operator's own runtime if it is left out.",
+        min_length=1,
+        max_length=512,
+        pattern=r"^\S+$",
+    )
+    args: list[Arg] = Field(
+        default_factory=list,
+        description="Further flags of the server, such as --rest_api_timeout_in_ms=5000.",
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+
+
+class RolloutStep(Part):
+    """
+    One step of a canary. It ends when its hold is over and its approval, if any, is given.
+    """
+
+    weight: Annotated[
+        int | str,
+        WithJsonSchema(
+            {
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "x-kubernetes-int-or-string": True,
+                "maxLength": 8,
+                "x-kubernetes-validations": [
+                    _rule(
+                        "type(self) == int ? (self >= 0 && self <= 100) : "
+                        "self.matches('^(100|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$')",
+                        'the weight must be a percentage from 0 to 100 such as 10 or "0.5%", '
+                        "in hundredths of a percent at the finest",
+                    )
+                ],
+            }
+        ),
+    ] = Field(description='The canary\'s share in percent: 10, or "0.5%" where less is wanted.')
+    hold: Duration = Field("0s", description="How long the share is kept once it is effective.")
+    approval: bool = Field(
+        default=False, description="Whether a person must approve before the step ends."
+    )
+
+
+class Rollout(Part):
+    """
+    How a new revision takes over from the stable one.
+    """
+
+    strategy: Literal["Canary"] = Field("Canary", description="Canary: share by share.")
+    steps: list[RolloutStep] = Field(
+        default_factory=list,
+        description="The canary's steps. After the last one it gets all the traffic and is "
+        "promoted. Without steps it gets all the traffic as soon as it is ready.",
+        max_length=20,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    progress_deadline: Duration = Field(
+        "10m",
+        description="How long a step may wait for pods and models without progress before the "
+        "canary is aborted.",
+    )
+    paused: bool = Field(
+        default=False,
+        description="Whether the rollout stands still. Safety and scaling go on.",
+    )
+
+
+class Router(Part):
+    """
+    The router pods that split the traffic.
+    """
+
+    replicas: int = Field(2, ge=1, le=10, description="How many router pods run.")
+    resources: Resources = Field(
+        default_factory=Resources, description="What each router pod asks for and may use."
+    )
+
+
+class Traffic(Part):
+    """
+    How clients reach the model.
+    """
+
+    router: Router = Field(default_factory=Router, description="The router pods.")
+
+
+class ModelDeploymentSpec(Part):
+    """
+    What is wanted.
+    """
+
+    model: Model = Field(description="Which model is served, and from where.")
+    replicas: int = Field(1, ge=0, le=1000, description="The pods that carry all the traffic.")
+    resources: Resources = Field(
+        default_factory=Resources, description="What each serving pod asks for and may use."
+    )
+    server: Server = Field(default_factory=Server, description="The model server in each pod.")
+    rollout: Rollout = Field(default_factory=Rollout, description="How a new revision takes over.")
+    traffic: Traffic = Field(default_factory=Traffic, description="How clients reach the model.")
+
+    def model_name(self, object_name: str) -> str:
+        """
+        Return the name that the model is served under.
+        """
+        return self.model.name or object_name
+
+    def rollout_steps(self) -> tuple[steps.Step, ...]:
+        """
+        Return the steps in the rollout's own terms, the final one included.
+        """
+        written = [
+            steps.Step(weights.parse(step.weight), seconds(step.hold), step.approval)
+            for step in self.rollout.steps
+        ]
+        return steps.complete(written)
+
+
+ROOT_RULES: list[dict[str, Any]] = [
+    _rule(
+        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && "
+        "size(self.metadata.name) <= 40",
+        "metadata.name must start with a letter, hold only lower case letters, digits and dashes, "
+        "and have at most 40 characters",
+    ),
+    _rule(
+        "(has(self.spec.model.name) ? self.spec.model.name : self.metadata.name) == "
+        "(has(oldSelf.spec.model.name) ? oldSelf.spec.model.name : self.metadata.name)",
+        "spec.model.name is immutable: clients and revisions depend on it",
+        ".spec.model.name",
+    ),
+]
+"""Rules that need the whole object; the second one is a transition rule."""

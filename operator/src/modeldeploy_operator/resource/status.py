@@ -1,0 +1,133 @@
+"""
+What the operator reports. The CRD's status schema is generated from these types.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter
+from pydantic.alias_generators import to_camel, to_snake
+
+from modeldeploy_operator.resource.spec import Part
+from modeldeploy_operator.rollout.memory import Memory, Outcome
+
+
+class Condition(Part):
+    """
+    A condition as Kubernetes' API conventions describe it.
+    """
+
+    type: str = Field(max_length=316)
+    status: Literal["True", "False", "Unknown"]
+    reason: str = Field(
+        min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+    )
+    message: str = Field("", max_length=1024)
+    observed_generation: int = Field(0, ge=0)
+    last_transition_time: datetime
+
+
+class Weight(Part):
+    """
+    A share of the traffic: what the step asks for, and what every ready router has confirmed.
+    """
+
+    desired: str = Field(description="What the present step asks for, such as 10%.")
+    effective: str = Field(description="What every ready router has confirmed last.")
+
+
+class RevisionStatus(Part):
+    """
+    One revision and its pods.
+    """
+
+    revision: str
+    version: str
+    replicas: int = Field(0, description="The pods that are asked for.")
+    ready_replicas: int = Field(0, description="The pods that are ready.")
+    weight: Weight
+
+
+class CanaryStatus(RevisionStatus):
+    """
+    The revision that is being tried.
+    """
+
+    step: int = Field(description="The present step, counted from 1.")
+    steps: int = Field(description="How many steps there are, the final one included.")
+    step_started_at: datetime | None = Field(None, description="When its weight became effective.")
+    next_step_at: datetime | None = Field(None, description="When its hold is over.")
+
+
+class HistoryEntry(Part):
+    """
+    How the rollout of a revision ended.
+    """
+
+    revision: str
+    version: str
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    message: str = Field("", max_length=1024)
+
+
+class ModelDeploymentStatus(Part):
+    """
+    What is, as the operator saw it last.
+    """
+
+    observed_generation: int = Field(-1, description="The generation that this status is about.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    stable: RevisionStatus | None = Field(None, description="The revision that was promoted last.")
+    canary: CanaryStatus | None = Field(None, description="The revision that is being tried.")
+    history: list[HistoryEntry] = Field(
+        default_factory=list,
+        max_length=10,
+        description="How the last rollouts ended, the newest first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    last_handled_action: str = Field("", description="The last action that was done or refused.")
+    replicas: int = Field(0, description="The serving pods, stable and canary.")
+    selector: str = Field("", description="Selects the serving pods, stable and canary.")
+    url: str = Field("", description="Where clients in the cluster send REST requests.")
+    rollout: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What the operator must remember between two looks; not for other programs.",
+        json_schema_extra={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    )
+
+
+_MEMORY = TypeAdapter(Memory)
+
+
+def _rename(value: Any, rename: Any) -> Any:
+    if isinstance(value, dict):
+        return {rename(key): _rename(item, rename) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rename(item, rename) for item in value]
+    return value
+
+
+def dump_memory(memory: Memory) -> dict[str, Any]:
+    """
+    Turn a memory into JSON values; the history and the handled action stand in the status proper.
+    """
+    values = _MEMORY.dump_python(memory, mode="json", exclude_defaults=True)
+    values.pop("history", None)
+    values.pop("handled_action", None)
+    renamed: dict[str, Any] = _rename(values, to_camel)
+    return renamed
+
+
+def load_memory(status: dict[str, Any]) -> Memory:
+    """
+    Read the memory back from a status; an empty status is an empty memory.
+    """
+    values = _rename(status.get("rollout") or {}, to_snake)
+    values["history"] = _rename(status.get("history") or [], to_snake)
+    values["handled_action"] = status.get("lastHandledAction") or ""
+    return _MEMORY.validate_python(values)

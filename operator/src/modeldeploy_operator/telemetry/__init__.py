@@ -1,0 +1,3 @@
+"""
+What the operator says of its work: events, metrics and logs.
+"""
