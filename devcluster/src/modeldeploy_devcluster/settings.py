@@ -6,6 +6,7 @@ well, because all rooms raise it.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,4 +116,4 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def say(message: str) -> None:
     """Tell the person what is going on, at once."""
-    print(message, flush=True)
+    print(message, file=sys.stderr, flush=True)

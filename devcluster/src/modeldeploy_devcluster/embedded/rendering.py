@@ -42,7 +42,10 @@ def build_files(settings: Settings, machine: Machine) -> dict[Path, str]:
     }
     texts = {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
     texts["containerd.toml"] = build_containerd(settings, machine)
-    texts[f"hosts/{REGISTRY}/hosts.toml"] = f'server = "http://{settings.registry_address}"\n'
+    registry = f"http://{settings.registry_address}"
+    texts[f"hosts/{REGISTRY}/hosts.toml"] = (
+        f'server = "{registry}"\n[host."{registry}"]\ncapabilities = ["pull", "resolve"]\n'
+    )
     texts["Corefile"] = build_corefile(settings)
     texts["resolv.conf"] = ""  # pods that ask for the node's own resolver get none: no way leads out
     return {settings.etc(name): text for name, text in texts.items()}
@@ -168,15 +171,17 @@ def build_cni(settings: Settings) -> dict[str, Any]:
 
 def build_corefile(settings: Settings) -> str:
     """Build CoreDNS' configuration: the cluster's names, and a quick no for all others."""
-    return f""".:53 {{
+    return f"""cluster.local:53 in-addr.arpa:53 {{
     bind {settings.node_ip}
     errors
     ready {settings.node_ip}:8181
     kubernetes cluster.local in-addr.arpa {{
         kubeconfig {settings.pki("coredns.kubeconfig")}
-        fallthrough in-addr.arpa
     }}
-    template ANY ANY . {{
+}}
+.:53 {{
+    bind {settings.node_ip}
+    template ANY ANY {{
         rcode NXDOMAIN
     }}
 }}
