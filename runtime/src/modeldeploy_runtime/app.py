@@ -1,0 +1,66 @@
+"""
+The program: ``modeldeploy-server``, also installed as ``tensorflow_model_server``.
+
+Without a sub-command it serves; ``fetch`` gets a version from a storage.  Each imports only what it
+needs, as fetching must start fast.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from modeldeploy_runtime import __version__
+from modeldeploy_runtime.flags import FlagError
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> NoReturn:
+    """Run the program with this process' arguments."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program and return its exit status."""
+    # A process with the number 1 ignores a SIGTERM for which it has no handler.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    try:
+        if arguments[:1] == ["fetch"]:
+            from modeldeploy_runtime.fetching import command  # noqa: PLC0415 - starts fast
+
+            return command.run(arguments[1:])
+        return _serve(arguments)
+    except FlagError as error:
+        sys.stderr.write(f"{error}\n")
+        return 255
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    import uvloop  # noqa: PLC0415 - not needed for fetching
+
+    from modeldeploy_runtime import serving, settings  # noqa: PLC0415 - not needed for fetching
+    from modeldeploy_runtime.telemetry import logs  # noqa: PLC0415 - not needed for fetching
+
+    wanted = settings.parse(arguments)
+    if wanted.version:
+        sys.stdout.write(f"modeldeploy-server {__version__}\n")
+        return 0
+    models = settings.models(wanted)
+    logs.set_up(wanted.log_format)
+
+    async def serve() -> None:
+        await serving.Server(wanted, models).run()
+
+    try:
+        uvloop.run(serve())
+    except (OSError, RuntimeError) as error:
+        # grpcio says by RuntimeError that a port is taken.
+        _log.error("The server cannot run: %s", error)
+        return 1
+    # Threads that hang in a model, and TensorFlow's own clean-up, must not delay the end.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)

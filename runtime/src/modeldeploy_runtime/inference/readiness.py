@@ -1,0 +1,38 @@
+"""Says whether the server should get requests, and if not, why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from modeldeploy_runtime.inference.directory import Directory
+from modeldeploy_runtime.servables.errors import NotFoundError
+
+
+@dataclass(slots=True)
+class Readiness:
+    """
+    Ready means that each configured model has an available version and nobody asked us to stop.
+
+    ``problem_of`` tells what a source found wrong with a model.
+    """
+
+    directory: Directory
+    problem_of: Callable[[str], str]
+    draining: bool = field(default=False)
+
+    def reasons(self) -> dict[str, str]:
+        """Name what is not ready, with the reason; nothing means ready."""
+        if self.draining:
+            return {"server": "The server is shutting down."}
+        return {
+            name: self._reason(name)
+            for name in self.directory.names
+            if not self.directory.is_available(name)
+        }
+
+    def _reason(self, name: str) -> str:
+        try:
+            newest = self.directory.statuses(name)[0]
+        except NotFoundError:
+            return self.problem_of(name) or "It has no version yet."
+        said = f": {newest.error}" if newest.error else ""
+        return f"Version {newest.version} is in state {newest.state.value}{said}"

@@ -1,0 +1,1 @@
+"""Loaders: each makes something that answers requests out of one version's files."""

@@ -1,0 +1,72 @@
+"""
+What the lifecycle knows of a loader, and what inference knows of a loaded model.
+
+A new kind of model is one module that fulfils these protocols.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from modeldeploy_runtime.tensors.dtypes import Array, TensorSpec
+
+
+class Signature(Protocol):
+    """One way of calling a model; safe to use from any number of threads."""
+
+    @property
+    def name(self) -> str:
+        """The signature's key in the model."""
+
+    @property
+    def inputs(self) -> Mapping[str, TensorSpec]:
+        """The inputs by alias."""
+
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]:
+        """The outputs by alias."""
+
+    @property
+    def defaults(self) -> Mapping[str, Array]:
+        """The values of inputs that a request may leave out."""
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether a call is over so soon that handing it to a thread would cost more."""
+
+    def run(self, inputs: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Array]:
+        """Compute the named outputs from a value for each input."""
+
+
+class Model(Protocol):
+    """One loaded version; safe to use from any number of threads until it is unloaded."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """All signatures by name."""
+
+    @property
+    def signature_defs(self) -> Mapping[str, bytes]:
+        """The serialised SignatureDef of each signature."""
+
+    def unload(self) -> None:
+        """Give all memory back; nobody uses the model any more."""
+
+
+class Loader(Protocol):
+    """Loads versions; the manager calls it from a thread of its own for each load."""
+
+    def load(self, path: Path) -> Model:
+        """Load one version, warmed up and ready, or raise a ``LoadError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What a person may decide about loading; 0 threads means as many as the cgroup grants."""
+
+    warmup: bool = True
+    warmup_iterations: int = 1
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+    tags: tuple[str, ...] = ("serve",)

@@ -1,0 +1,150 @@
+"""
+SavedModels: the only door to TensorFlow.
+
+Models are loaded as TensorFlow Serving loads them, by the v1 loader into a session of their own,
+and called through the session's C++ callable in the thread that asks.  That costs microseconds
+where ``tf.saved_model.load`` and its signatures cost a hundred, and it serves models that the
+latter refuses.
+
+TensorFlow takes seconds and half a gigabyte to import, so that it is imported at the first load:
+``modeldeploy-server fetch`` never pays for it.
+"""
+
+import functools
+import gc
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from modeldeploy_runtime.loaders import cpus, signatures, warmup
+from modeldeploy_runtime.loaders.port import LoadOptions
+from modeldeploy_runtime.servables import errors
+
+_log = logging.getLogger(__name__)
+
+# Another try may help against these; all others lie in the files.
+_TRANSIENT = frozenset(
+    {errors.Code.RESOURCE_EXHAUSTED, errors.Code.UNAVAILABLE, errors.Code.ABORTED}
+)
+# Signatures that loaders use among themselves; clients see them described and cannot call them.
+_INTERNAL = "__saved_model_"
+
+
+@functools.cache
+def tensorflow() -> Any:
+    """Import TensorFlow, once and quietly."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf  # noqa: PLC0415 - see the module's docstring
+
+    tf.get_logger().setLevel(logging.ERROR)
+    # A Python thread that computes would otherwise hold up each returning model call by 5 ms.
+    sys.setswitchinterval(5e-4)
+    return tf
+
+
+@functools.cache
+def _settle_garbage_collector() -> None:
+    """
+    Take everything that exists by now out of the collector's sight, once per process.
+
+    With TensorFlow's heap a full collection stops all threads for 150 ms.  Freezing after each load
+    would keep unloaded models for ever.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
+
+
+class SavedModel:
+    """One loaded SavedModel: a session, and the callables of its signatures."""
+
+    def __init__(self, session: Any, signature_defs: Mapping[str, Any]) -> None:
+        self._session = session
+        self.signature_defs = {
+            name: definition.SerializeToString() for name, definition in signature_defs.items()
+        }
+        self.signatures = {
+            name: signatures.SessionSignature(name, serialized, self._make_callable)
+            for name, serialized in self.signature_defs.items()
+            if not name.startswith(_INTERNAL)
+        }
+
+    def _make_callable(self, feeds: Iterable[str], fetches: Iterable[str]) -> Any:
+        from tensorflow.core.protobuf import config_pb2  # noqa: PLC0415 - as in tensorflow()
+
+        options = config_pb2.CallableOptions()
+        options.feed.extend(feeds)
+        options.fetch.extend(fetches)
+        # -1: the whole graph runs in the calling thread.
+        options.run_options.inter_op_thread_pool = -1
+        return self._session._make_callable_from_options(options)  # noqa: SLF001 - the only way in
+
+    def unload(self) -> None:
+        """Close the session and give its memory back."""
+        self.signatures.clear()
+        self._session.close()
+        del self._session
+        gc.collect()
+
+
+class SavedModelLoader:
+    """Loads SavedModels; one instance serves all models."""
+
+    def __init__(self, options: LoadOptions) -> None:
+        self._options = options
+        self._first_load = threading.Lock()
+
+    def load(self, path: Path) -> SavedModel:
+        """
+        Load and warm up one version.
+
+        Raises:
+            LoadError: The files cannot be loaded, or their warm-up data fails.
+        """
+        with self._first_load:
+            tensorflow()
+        model = None
+        try:
+            model = self._open(path)
+            if self._options.warmup:
+                warmup.replay(model, path, self._options.warmup_iterations)
+        except Exception as error:
+            if model is not None:
+                model.unload()
+            raise _as_load_error(error) from error
+        with self._first_load:
+            _settle_garbage_collector()
+        return model
+
+    def _open(self, path: Path) -> SavedModel:
+        v1 = tensorflow().compat.v1
+        threads = cpus.available()
+        config = v1.ConfigProto(
+            intra_op_parallelism_threads=self._options.intra_op_threads or threads,
+            inter_op_parallelism_threads=self._options.inter_op_threads or 1,
+        )
+        graph = v1.Graph()
+        session = v1.Session(graph=graph, config=config)
+        try:
+            with graph.as_default():
+                meta_graph = v1.saved_model.load(session, list(self._options.tags), str(path))
+        except BaseException:
+            session.close()
+            raise
+        return SavedModel(session, meta_graph.signature_def)
+
+
+def _as_load_error(error: Exception) -> errors.LoadError:
+    if isinstance(error, errors.LoadError):
+        return error
+    translated = signatures.translate(error)
+    if translated is not None:
+        permanent = translated.code not in _TRANSIENT
+        return errors.LoadError(translated.message, translated.code, permanent=permanent)
+    # The v1 loader says "no such file" by OSError; other OSErrors may pass.
+    permanent = not isinstance(error, OSError | MemoryError) or "does not exist" in str(error)
+    return errors.LoadError(f"{type(error).__name__}: {error}", permanent=permanent)

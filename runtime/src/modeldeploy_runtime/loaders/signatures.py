@@ -1,0 +1,132 @@
+"""
+Calls a session's signatures.
+
+A callable of TensorFlow is bound to the tensors that it feeds and fetches; it is made at the first
+call that needs it and kept.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from modeldeploy_runtime.protos import messages
+from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.tensors import dtypes, proto
+from modeldeploy_runtime.tensors.dtypes import Array, DType, TensorSpec
+
+# A call that takes less is over before another thread could have taken it.
+CHEAP_SECONDS = 300e-6
+
+MakeCallable = Callable[[Iterable[str], Iterable[str]], Any]
+
+
+class SessionSignature:
+    """One signature of a SavedModel; safe to call from any number of threads."""
+
+    def __init__(self, name: str, serialized: bytes, make_callable: MakeCallable) -> None:
+        definition = messages.SignatureDef.FromString(serialized)
+        self.name = name
+        self.inputs = _specs(definition.inputs)
+        self.outputs = _specs(definition.outputs)
+        self.defaults: dict[str, Array] = {
+            alias: proto.decode(alias, value) for alias, value in definition.defaults.items()
+        }
+        self._make_callable = make_callable
+        self._calls: dict[tuple[str, ...], _Call] = {}
+        self._making = threading.Lock()
+        # Until the first call has been timed, the signature counts as slow.
+        self._seconds = 1.0
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether the slowest of the recent calls was over at once."""
+        return self._seconds < CHEAP_SECONDS
+
+    def run(self, inputs: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Array]:
+        """Compute the named outputs; errors of the model come as ``ServingError``."""
+        wanted = tuple(outputs)
+        call = self._calls.get(wanted) or self._make(wanted)
+        feeds = [
+            _fitting(index, inputs[alias], self.inputs[alias].dtype)
+            for index, alias in enumerate(call.aliases)
+        ]
+        started = time.perf_counter()
+        try:
+            results = call.function(*feeds)
+        except Exception as error:
+            translated = translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+        elapsed = time.perf_counter() - started
+        # Jumps up at once and comes down slowly: one slow call is enough to be careful.
+        self._seconds = max(elapsed, 0.9 * self._seconds + 0.1 * elapsed)
+        return call.answer(feeds, results)
+
+    def _make(self, wanted: tuple[str, ...]) -> "_Call":
+        with self._making:
+            if wanted not in self._calls:
+                self._calls[wanted] = _Call(self, wanted, self._make_callable)
+            return self._calls[wanted]
+
+
+class _Call:
+    """
+    A callable for one choice of outputs.
+
+    TensorFlow refuses to feed or fetch one tensor twice, and to fetch what is fed, while signatures
+    may well give one tensor two aliases.
+    """
+
+    def __init__(
+        self, signature: SessionSignature, wanted: tuple[str, ...], make_callable: MakeCallable
+    ) -> None:
+        by_tensor = {spec.tensor_name: alias for alias, spec in signature.inputs.items()}
+        self.aliases = tuple(by_tensor.values())
+        feeds = list(by_tensor)
+        names = [signature.outputs[alias].tensor_name for alias in wanted]
+        fetches = list(dict.fromkeys(name for name in names if name not in by_tensor))
+        self.function = make_callable(feeds, fetches) if fetches else lambda *_: ()
+        self._sources = [
+            (alias, name in by_tensor, (feeds if name in by_tensor else fetches).index(name))
+            for alias, name in zip(wanted, names, strict=True)
+        ]
+
+    def answer(self, feeds: list[Array], results: Sequence[Array]) -> dict[str, Array]:
+        """Name the results by their aliases."""
+        return {
+            alias: feeds[index] if is_fed else results[index]
+            for alias, is_fed, index in self._sources
+        }
+
+
+def _fitting(index: int, array: Array, expected: DType) -> Array:
+    given = dtypes.of_array(array)
+    if given is not expected:
+        name = given.name if given else str(array.dtype)
+        raise errors.InvalidArgumentError(
+            f"Expects arg[{index}] to be {expected.name} but {name} is provided"
+        )
+    return array
+
+
+def _specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    specs = {}
+    for alias, info in sorted(infos.items()):
+        dtype = dtypes.BY_NUMBER.get(info.dtype)
+        if dtype is None:
+            dtype = DType(f"type {info.dtype}", info.dtype, dtypes.STRING.numpy, "")
+        shape = info.tensor_shape
+        dims = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
+        specs[alias] = TensorSpec(info.name, dtype, dims)
+    return specs
+
+
+def translate(error: Exception) -> errors.ServingError | None:
+    """Turn an error of TensorFlow into one of ours, known by its code; others give ``None``."""
+    code = getattr(error, "error_code", None)
+    if not isinstance(code, int):
+        return None
+    message = str(getattr(error, "message", error))
+    return errors.ServingError(message, errors.Code(code))

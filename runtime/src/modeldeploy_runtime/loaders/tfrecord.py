@@ -1,0 +1,72 @@
+"""
+Reads TFRecord files: length, its checksum, payload, its checksum, all little-endian.
+
+The checksum is CRC-32C, turned and shifted ("masked") so that checksums of checksums stay strong.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_POLYNOMIAL = 0x82F63B78
+_MASK_DELTA = 0xA282EAD8
+
+
+def _make_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        value = byte
+        for _ in range(8):
+            value = (value >> 1) ^ (_POLYNOMIAL if value & 1 else 0)
+        table.append(value)
+    return tuple(table)
+
+
+_TABLE = _make_table()
+
+
+class CorruptRecordError(Exception):
+    """The bytes are not those of a TFRecord file."""
+
+
+def masked_crc(data: bytes) -> int:
+    """Compute the checksum that TFRecord files hold for these bytes."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def read(file: BinaryIO) -> Iterator[bytes]:
+    """
+    Yield the payloads of a file, one after the other.
+
+    Raises:
+        CorruptRecordError: A checksum is wrong, or the file ends inside a record.
+    """
+    while header := file.read(8):
+        (length,) = struct.unpack("<Q", _checked(header, file.read(4), 8))
+        # The length is believed only after its own checksum: it sizes the next read.
+        yield _checked(file.read(length), file.read(4), length)
+
+
+def _checked(data: bytes, checksum: bytes, length: int) -> bytes:
+    if len(data) != length or len(checksum) != 4:
+        raise CorruptRecordError("The file ends inside a record.")
+    if struct.unpack("<I", checksum)[0] != masked_crc(data):
+        raise CorruptRecordError("A record does not match its checksum.")
+    return data
+
+
+def pack(payload: bytes) -> bytes:
+    """Make the bytes of one record."""
+    length = struct.pack("<Q", len(payload))
+    return b"".join(
+        (
+            length,
+            struct.pack("<I", masked_crc(length)),
+            payload,
+            struct.pack("<I", masked_crc(payload)),
+        )
+    )

@@ -1,0 +1,45 @@
+"""
+Message classes made from the committed descriptor set.
+
+protobuf makes these classes while the program runs, so that no type checker can know their fields:
+they are ``Any`` here and are handled in few places (``tensors``, ``loaders``, ``transports``).
+"""
+
+from importlib import resources
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+DESCRIPTOR_SET = "messages.pb"
+
+POOL = descriptor_pool.DescriptorPool()
+
+
+def _fill_pool() -> None:
+    files = descriptor_pb2.FileDescriptorSet()
+    files.ParseFromString(resources.files(__package__).joinpath(DESCRIPTOR_SET).read_bytes())
+    for file in files.file:
+        POOL.Add(file)
+
+
+def _class(name: str) -> Any:
+    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(name))
+
+
+_fill_pool()
+
+AnyMessage: Any = _class("google.protobuf.Any")
+TensorProto: Any = _class("tensorflow.TensorProto")
+TensorShapeProto: Any = _class("tensorflow.TensorShapeProto")
+SignatureDef: Any = _class("tensorflow.SignatureDef")
+
+ModelSpec: Any = _class("tensorflow.serving.ModelSpec")
+PredictRequest: Any = _class("tensorflow.serving.PredictRequest")
+PredictResponse: Any = _class("tensorflow.serving.PredictResponse")
+SignatureDefMap: Any = _class("tensorflow.serving.SignatureDefMap")
+GetModelMetadataRequest: Any = _class("tensorflow.serving.GetModelMetadataRequest")
+GetModelMetadataResponse: Any = _class("tensorflow.serving.GetModelMetadataResponse")
+GetModelStatusRequest: Any = _class("tensorflow.serving.GetModelStatusRequest")
+GetModelStatusResponse: Any = _class("tensorflow.serving.GetModelStatusResponse")
+PredictionLog: Any = _class("tensorflow.serving.PredictionLog")
+ModelServerConfig: Any = _class("tensorflow.serving.ModelServerConfig")

@@ -1,0 +1,136 @@
+"""
+Puts a server together and runs it until it is told to stop.
+
+The ports open at once, whether or not a model can be loaded; readiness is what tells the
+difference.  On SIGTERM the server first says that it is not ready, goes on serving for a while so
+that everybody can notice, and then finishes what it has begun.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from modeldeploy_runtime.inference.directory import Directory
+from modeldeploy_runtime.inference.readiness import Readiness
+from modeldeploy_runtime.lifecycle.manager import Manager, Retries
+from modeldeploy_runtime.loaders import cpus
+from modeldeploy_runtime.loaders.port import LoadOptions
+from modeldeploy_runtime.loaders.savedmodel import SavedModelLoader
+from modeldeploy_runtime.servables.ids import ServableId
+from modeldeploy_runtime.servables.states import State
+from modeldeploy_runtime.settings import Settings
+from modeldeploy_runtime.sources.filesystem import FilesystemSource
+from modeldeploy_runtime.sources.models import ServedModel
+from modeldeploy_runtime.telemetry.metrics import Metrics
+from modeldeploy_runtime.transports.grpc.server import GrpcServer
+from modeldeploy_runtime.transports.grpc.servicers import Methods
+from modeldeploy_runtime.transports.rest.app import RestApp, RestOptions
+from modeldeploy_runtime.transports.rest.server import RestServer
+
+# How long after the drain's own limit the process may still take to end.
+LAST_MOMENT = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Server:
+    """Everything that runs in one process; to be used from the event loop's thread alone."""
+
+    def __init__(self, settings: Settings, models: Iterable[ServedModel]) -> None:
+        self._settings = settings
+        models = list(models)
+        threads = cpus.available()
+        manager = Manager(
+            SavedModelLoader(_load_options(settings)),
+            Retries(settings.max_num_load_retries, settings.load_retry_interval_micros / 1e6),
+        )
+        self._source = FilesystemSource(
+            models, manager.set_aspired, settings.file_system_poll_wait_seconds
+        )
+        directory = Directory(manager, {model.name: model.labels for model in models})
+        self._readiness = Readiness(directory, self._source.problem)
+        metrics = Metrics(lambda: _states(manager, directory.names))
+        executor = ThreadPoolExecutor(max(2, threads), thread_name_prefix="predict")
+        options = RestOptions(
+            settings.rest_api_timeout_in_ms / 1000, settings.rest_api_max_body_bytes
+        )
+        self._app = RestApp(directory, self._readiness, metrics, executor, options)
+        self._rest = self._grpc = None
+        if settings.rest_api_port:
+            self._rest = RestServer(self._app, settings.rest_api_port, settings.drain_timeout)
+        if settings.port:
+            workers = settings.grpc_max_threads or max(8, 4 * threads)
+            self._grpc = GrpcServer(Methods(directory), metrics, settings.port, workers)
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until a signal comes, then drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number.name)
+        rest = asyncio.create_task(self._rest.run()) if self._rest else None
+        if self._grpc:
+            self._grpc.start()
+        self._source.start()
+        _log.info(
+            "Listening: gRPC on port %d, REST on port %d (0 means not at all).",
+            self._settings.port,
+            self._settings.rest_api_port,
+        )
+        await self._stop.wait()
+        await self._drain(rest)
+
+    def _on_signal(self, name: str) -> None:
+        if self._stop.is_set():
+            _log.warning("%s came again: not waiting any longer.", name)
+            self._hurry.set()
+        else:
+            _log.info("%s came: shutting down.", name)
+            # At once, not at the loop's next turn: whoever asks from here on is told.
+            self._readiness.draining = True
+            self._stop.set()
+
+    async def _drain(self, rest: "asyncio.Task[None] | None") -> None:
+        """Go on serving for the delay, then finish what is in flight or cut it."""
+        await self._wait(asyncio.sleep(self._settings.drain_delay))
+        self._source.stop()
+        limit = self._settings.drain_timeout
+        waiting: list[Coroutine[Any, Any, Any]] = []
+        if self._grpc:
+            stopped = self._grpc.stop(limit)
+            waiting.append(asyncio.to_thread(stopped.wait, limit + LAST_MOMENT))
+        if self._rest and rest:
+            self._rest.stop()
+            waiting.append(asyncio.wait((rest,), timeout=limit + LAST_MOMENT))
+        await self._wait(*waiting)
+        cut = self._app.in_flight.count + (self._grpc.in_flight.count if self._grpc else 0)
+        if cut:
+            _log.warning("%d requests were cut: they took too long to wait for.", cut)
+        _log.info("The server has stopped.")
+
+    async def _wait(self, *work: Coroutine[Any, Any, Any]) -> None:
+        """Wait for all that is given, or until a second signal says to hurry."""
+        everything = asyncio.gather(*work)
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((everything, hurry), return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+
+
+def _load_options(settings: Settings) -> LoadOptions:
+    return LoadOptions(
+        warmup=settings.enable_model_warmup,
+        warmup_iterations=settings.num_request_iterations_for_warmup,
+        intra_op_threads=settings.tensorflow_intra_op_parallelism,
+        inter_op_threads=settings.tensorflow_inter_op_parallelism,
+        tags=tuple(settings.saved_model_tags.split(",")),
+    )
+
+
+def _states(manager: Manager, names: Iterable[str]) -> Iterable[tuple[ServableId, State]]:
+    for name in names:
+        for status in manager.statuses(name):
+            yield ServableId(name, status.version), status.state

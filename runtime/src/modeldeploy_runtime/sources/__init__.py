@@ -1,0 +1,1 @@
+"""Sources find versions and say which of them are wanted."""

@@ -1,0 +1,17 @@
+"""What a person says about a model that is to be served."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modeldeploy_runtime.sources.version_policy import Latest, VersionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One model: where its version folders are, which are wanted, and what labels they have."""
+
+    name: str
+    base_path: Path
+    policy: VersionPolicy = field(default_factory=Latest)
+    labels: Mapping[str, int] = field(default_factory=dict)

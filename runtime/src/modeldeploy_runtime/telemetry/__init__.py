@@ -1,0 +1,1 @@
+"""Logs and metrics; told by others what happened, asks nobody."""

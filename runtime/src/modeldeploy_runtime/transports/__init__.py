@@ -1,0 +1,1 @@
+"""Transports translate and delegate: REST and gRPC ask the same functions of ``inference``."""

@@ -1,0 +1,1 @@
+"""gRPC, as TensorFlow Serving speaks it."""

@@ -1,0 +1,119 @@
+"""
+The gRPC server: grpcio with a pool of threads.
+
+The methods are registered by name with message classes of our own, so that no generated stubs are
+needed.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+
+import grpc
+
+from modeldeploy_runtime.protos import messages
+from modeldeploy_runtime.servables.errors import ServingError
+from modeldeploy_runtime.telemetry.metrics import Call, Metrics
+from modeldeploy_runtime.transports.grpc import errors
+from modeldeploy_runtime.transports.grpc.servicers import Methods
+from modeldeploy_runtime.transports.in_flight import InFlight
+
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+_NOT_OFFERED = {
+    PREDICTION_SERVICE: ("Classify", "Regress", "MultiInference"),
+    MODEL_SERVICE: ("HandleReloadConfigRequest",),
+}
+
+Method = Callable[[Any, Call], Any]
+
+_log = logging.getLogger(__name__)
+
+
+class GrpcServer:
+    """Listens on one port; threads may call every method at any time."""
+
+    def __init__(self, methods: Methods, measures: Metrics, port: int, threads: int) -> None:
+        self._metrics = measures
+        self.in_flight = InFlight()
+        self._server = grpc.server(
+            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+            options=[
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.max_send_message_length", -1),
+                # Two servers on one port would share its clients in secret.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._server.add_generic_rpc_handlers(self._handlers(methods))
+        self._server.add_insecure_port(f"[::]:{port}")
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._server.start()
+
+    def stop(self, grace: float) -> threading.Event:
+        """Tell clients to go elsewhere; the event comes when all requests are answered or cut."""
+        stopped: threading.Event = self._server.stop(grace)
+        return stopped
+
+    def _handlers(self, methods: Methods) -> list[grpc.GenericRpcHandler]:
+        offered = {
+            PREDICTION_SERVICE: {
+                "Predict": self._handler("predict", methods.predict, messages.PredictRequest),
+                "GetModelMetadata": self._handler(
+                    "metadata", methods.get_model_metadata, messages.GetModelMetadataRequest
+                ),
+            },
+            MODEL_SERVICE: {
+                "GetModelStatus": self._handler(
+                    "status", methods.get_model_status, messages.GetModelStatusRequest
+                ),
+            },
+        }
+        for service, names in _NOT_OFFERED.items():
+            offered[service].update({name: _refusal(name) for name in names})
+        return [
+            grpc.method_handlers_generic_handler(service, table)
+            for service, table in offered.items()
+        ]
+
+    def _handler(self, api: str, method: Method, request_class: Any) -> grpc.RpcMethodHandler:
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            call = Call("GRPC", api)
+            started = time.perf_counter()
+            code = "OK"
+            with self.in_flight:
+                try:
+                    return method(request, call)
+                except ServingError as error:
+                    code = error.code.name
+                    context.abort(errors.status_code(error.code), errors.shorten(error.message))
+                except Exception:  # noqa: BLE001 - a client is told, whatever it is
+                    code = "INTERNAL"
+                    _log.exception("A %s call failed.", api)
+                    context.abort(grpc.StatusCode.INTERNAL, "The server failed; its log says why.")
+                finally:
+                    self._metrics.answered(call, code, time.perf_counter() - started)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=request_class.FromString,
+            response_serializer=_serialize,
+        )
+
+
+def _serialize(response: Any) -> bytes:
+    serialized: bytes = response.SerializeToString()
+    return serialized
+
+
+def _refusal(name: str) -> grpc.RpcMethodHandler:
+    def refuse(_request: bytes, context: grpc.ServicerContext) -> NoReturn:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"This server does not offer {name}.")
+        raise AssertionError("abort raises.")
+
+    return grpc.unary_unary_rpc_method_handler(refuse)

@@ -1,0 +1,202 @@
+"""
+The REST side as a raw ASGI application.
+
+Everything small runs in the event loop's thread; predictions by models that take longer, and large
+bodies, go to a pool of threads, where a request waits at most as long as its client does.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from modeldeploy_runtime.inference.directory import Directory
+from modeldeploy_runtime.inference.readiness import Readiness
+from modeldeploy_runtime.servables import errors as serving_errors
+from modeldeploy_runtime.telemetry import metrics
+from modeldeploy_runtime.telemetry.metrics import Call, Metrics
+from modeldeploy_runtime.transports.in_flight import InFlight
+from modeldeploy_runtime.transports.rest import errors, handlers, routes
+from modeldeploy_runtime.transports.rest.handlers import Prediction, Reply
+from modeldeploy_runtime.transports.rest.routes import Kind, Refusal, Route
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# Parsing more than this holds up the other requests noticeably.
+SMALL_BODY = 16 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RestOptions:
+    """What a person may decide about REST; 0 seconds means to wait for ever."""
+
+    timeout: float = 30.0
+    max_body: int = 256 * 1024 * 1024
+
+
+class RestApp:
+    """Answers every request with JSON, errors included."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        readiness: Readiness,
+        measures: Metrics,
+        executor: Executor,
+        options: RestOptions,
+    ) -> None:
+        self._directory = directory
+        self._readiness = readiness
+        self._metrics = measures
+        self._executor = executor
+        self._options = options
+        self.in_flight = InFlight()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        with self.in_flight:
+            started = time.perf_counter()
+            route = routes.parse(scope["method"], scope["raw_path"].decode("ascii", "replace"))
+            if isinstance(route, Refusal):
+                call = Call("REST", "none")
+                reply, code = _refuse(route)
+            else:
+                call = Call("REST", route.kind.value)
+                reply, code = await self._answer(route, scope, receive, call)
+            await self._send(reply, send)
+        if call.api not in _UNCOUNTED:
+            self._metrics.answered(call, code, time.perf_counter() - started)
+
+    async def _answer(
+        self, route: Route, scope: Message, receive: Receive, call: Call
+    ) -> tuple[Reply, str]:
+        """Answer what was understood; errors become replies here and nowhere else."""
+        try:
+            return await self._dispatch(route, scope, receive, call), "OK"
+        except _TooLargeError as error:
+            return _refuse(Refusal(413, str(error)))
+        except serving_errors.ServingError as error:
+            status = errors.HTTP_STATUS[error.code]
+            return Reply(status, errors.body(error.message)), error.code.name
+        except Exception:  # noqa: BLE001 - a client is told, whatever it is
+            _log.exception("A %s request failed.", route.kind.value)
+            return Reply(500, errors.body("The server failed; its log says why.")), "INTERNAL"
+
+    async def _dispatch(self, route: Route, scope: Message, receive: Receive, call: Call) -> Reply:
+        match route.kind:
+            case Kind.PREDICT:
+                body = await _read(scope, receive, self._options.max_body)
+                return await self._predict(route, body, call)
+            case Kind.STATUS:
+                return handlers.status(self._directory, route.selector, call)
+            case Kind.METADATA:
+                return handlers.metadata(self._directory, route.selector, call)
+            case Kind.READYZ:
+                return handlers.readyz(self._readiness)
+            case Kind.HEALTHZ:
+                return handlers.healthz()
+            case Kind.METRICS:
+                return Reply(200, self._metrics.expose(), metrics.CONTENT_TYPE)
+            case _:
+                raise serving_errors.UnimplementedError(
+                    f"This server does not offer {route.kind.value} over REST."
+                )
+
+    async def _predict(self, route: Route, body: bytes, call: Call) -> Reply:
+        if len(body) > SMALL_BODY:
+            return await self._in_thread(
+                lambda: handlers.begin(self._directory, route.selector, body, call)
+            )
+        prediction = handlers.begin(self._directory, route.selector, body, call)
+        if prediction.is_cheap:
+            return prediction.finish()
+        return await self._in_thread(lambda: prediction)
+
+    async def _in_thread(self, begin: Callable[[], Prediction]) -> Reply:
+        """Finish a prediction in a thread, unless it comes too late to its turn."""
+        timeout = self._options.timeout or None
+        deadline = None if timeout is None else time.monotonic() + timeout
+
+        def work() -> Reply:
+            prediction = begin()
+            if deadline is not None and time.monotonic() > deadline:
+                prediction.abandon()
+                raise _too_late()
+            return prediction.finish()
+
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        # Not wait_for: it would cancel work that has not begun, and its version stay held.
+        done, _ = await asyncio.wait((future,), timeout=timeout)
+        if not done:
+            future.add_done_callback(_ignore_result)
+            raise _too_late()
+        return future.result()
+
+    async def _send(self, reply: Reply, send: Send) -> None:
+        headers = [
+            (b"content-type", reply.content_type),
+            (b"content-length", b"%d" % len(reply.body)),
+            *reply.headers,
+        ]
+        if self._readiness.draining:
+            # Asks clients to leave, so that no connection is idle when the listener closes.
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+_UNCOUNTED = frozenset({Kind.READYZ.value, Kind.HEALTHZ.value, Kind.METRICS.value})
+
+
+class _TooLargeError(Exception):
+    """The body is larger than the server takes."""
+
+
+def _refuse(refusal: Refusal) -> tuple[Reply, str]:
+    headers: list[tuple[bytes, bytes]] = []
+    if refusal.allow:
+        headers.append((b"allow", refusal.allow.encode()))
+    if refusal.status == 413:
+        headers.append((b"connection", b"close"))
+    reply = Reply(refusal.status, errors.body(refusal.message), headers=tuple(headers))
+    return reply, errors.REFUSAL_CODES[refusal.status].name
+
+
+def _too_late() -> serving_errors.DeadlineError:
+    return serving_errors.DeadlineError("Timed out waiting for notification")
+
+
+def _ignore_result(future: "asyncio.Future[Reply]") -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+async def _read(scope: Message, receive: Receive, limit: int) -> bytes:
+    """Read a whole body, but no more than the limit."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:
+            raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise serving_errors.ServingError("The client left.", serving_errors.Code.CANCELLED)
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> _TooLargeError:
+    return _TooLargeError(f"The body is larger than {limit} bytes, which is all this server takes.")

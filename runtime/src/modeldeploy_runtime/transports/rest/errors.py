@@ -1,0 +1,39 @@
+"""How an error looks over REST: the HTTP status for each code, and the JSON body."""
+
+import json
+
+from modeldeploy_runtime.servables.errors import Code
+
+HTTP_STATUS = {
+    Code.OK: 200,
+    Code.CANCELLED: 499,
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+    Code.UNAUTHENTICATED: 401,
+}
+
+# The codes under which refusals that have only an HTTP status are counted.
+REFUSAL_CODES = {
+    400: Code.INVALID_ARGUMENT,
+    404: Code.NOT_FOUND,
+    405: Code.UNIMPLEMENTED,
+    413: Code.INVALID_ARGUMENT,
+}
+
+
+def body(message: str) -> bytes:
+    """Write an error as TensorFlow Serving lays it out."""
+    text = json.dumps({"error": message}, indent=4, ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,94 @@
+"""
+Reads paths: pure.
+
+    GET   /v1/models/NAME[/versions/N|/labels/L][/metadata]
+    POST  /v1/models/NAME[/versions/N|/labels/L]:predict
+    GET   /readyz  /healthz  /monitoring/prometheus/metrics
+"""
+
+import enum
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from modeldeploy_runtime.servables.ids import Selector
+
+_PLACE = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_POST = re.compile(
+    rf"(?i:/v1/models/(?P<name>[^/:]+){_PLACE}):(?P<verb>predict|classify|regress)", re.ASCII
+)
+_GET = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_PLACE})(?P<verb>/metadata)?", re.ASCII)
+
+METRICS_PATH = "/monitoring/prometheus/metrics"
+_PLAIN = {"/readyz": "readyz", "/healthz": "healthz", METRICS_PATH: "metrics"}
+_MAX_VERSION = (1 << 63) - 1
+
+
+class Kind(enum.Enum):
+    """What a path asks for."""
+
+    PREDICT = "predict"
+    CLASSIFY = "classify"
+    REGRESS = "regress"
+    METADATA = "metadata"
+    STATUS = "status"
+    READYZ = "readyz"
+    HEALTHZ = "healthz"
+    METRICS = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path that was understood."""
+
+    kind: Kind
+    selector: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A path that was not: the HTTP status, the reason, and the methods that would have done."""
+
+    status: int
+    message: str
+    allow: str = ""
+
+
+def parse(method: str, path: str) -> Route | Refusal:
+    """Read a method and a path without its query."""
+    if path in _PLAIN:
+        return _check(method, ("GET", "HEAD"), Route(Kind(_PLAIN[path]), Selector("")), path)
+    if not path.lower().startswith("/v1/"):
+        return Refusal(404, f"There is nothing at {path}.")
+    if match := _POST.fullmatch(path):
+        return _check(method, ("POST",), _route(match, Kind(match["verb"])), path)
+    if match := _GET.fullmatch(path):
+        kind = Kind.METADATA if match["verb"] else Kind.STATUS
+        return _check(method, ("GET", "HEAD"), _route(match, kind), path)
+    return Refusal(400, f"Malformed request: {method} {path}")
+
+
+def _check(
+    method: str, allowed: tuple[str, ...], route: Route | Refusal, path: str
+) -> Route | Refusal:
+    if method in allowed:
+        return route
+    return Refusal(405, f"{method} is not possible at {path}.", ", ".join(allowed))
+
+
+def _route(match: re.Match[str], kind: Kind) -> Route | Refusal:
+    if match["name"] is None:
+        return Refusal(400, "Missing model name in request.")
+    version = None if match["version"] is None else int(match["version"])
+    if version is not None and version > _MAX_VERSION:
+        return Refusal(400, f"Failed to convert version: {match['version']} to numeric.")
+    try:
+        name = _decode(match["name"])
+        label = None if match["label"] is None else _decode(match["label"])
+    except UnicodeDecodeError:
+        return Refusal(400, f"Failed to decode model name:{match['name']}")
+    return Route(kind, Selector(name, version, label))
+
+
+def _decode(text: str) -> str:
+    return unquote_to_bytes(text).decode()
