@@ -8,7 +8,7 @@ gets; servers are added to and removed from the backends of the slots.
 
 from dataclasses import dataclass
 
-from modeldeploy_router.core.errors import router_errors
+from modeldeploy_router.core.errors import NOT_GRPC_FILE, router_errors
 from modeldeploy_router.core.routing import SLOTS
 
 PROTOCOLS = ("rest", "grpc")
@@ -132,7 +132,7 @@ def _frontend(frame: Frame, protocol: str) -> str:
     return f"""frontend {protocol}
   bind {_bind(frame, protocol)}
   errorfiles {protocol}
-{_REFUSALS[protocol]}
+{_refusals(frame, protocol)}
   http-request set-var(txn.split) str({SPLIT}),map({frame.map_file})
   http-request set-var(txn.slot) var(txn.split),field(1,:)
   http-request set-var(txn.weight) var(txn.split),field(3,:),add(0)
@@ -150,20 +150,24 @@ def _bind(frame: Frame, protocol: str) -> str:
     return f"{frame.bind}:{port}" if frame.bind != "::" else f":::{port} v4v6"
 
 
-# The whole of a small request is waited for before it is sent on, since only such a request can be
-# sent a second time.
-# The map is read after that, so that a request that trickles in goes by the newest weight.
-_REFUSALS = {
-    "rest": """  http-request deny status 404 unless { path_beg -i /v1/ }
-  http-request wait-for-body time 30s if METH_POST""",
-    "grpc": """  acl grpc_content req.hdr(content-type) -m beg application/grpc
-  http-request return status 415 content-type text/plain string "This port speaks gRPC; REST is on
-  port 8501." \
-unless grpc_content
-  http-request deny status 403 if { path /tensorflow.serving.ModelService/HandleReloadConfigRequest
-  }
-  http-request wait-for-body time 30s unless { path_beg /grpc.reflection. }""",
-}
+def _refusals(frame: Frame, protocol: str) -> str:
+    """
+    Render what comes before the split: refusals, and the wait for the body.
+
+    The whole of a small request is waited for before it is sent on, since only such a request can
+    be sent a second time.
+    The map is read after that, so that a request that trickles in goes by the newest weight.
+    """
+    if protocol == "rest":
+        return """  http-request deny status 404 unless { path_beg -i /v1/ }
+  http-request wait-for-body time 30s if METH_POST"""
+    kind = f"content-type application/json file {frame.run}/{NOT_GRPC_FILE}"
+    return f"""  acl is_grpc req.hdr(content-type) -m beg application/grpc
+  acl is_reload path /tensorflow.serving.ModelService/HandleReloadConfigRequest
+  http-request return status 415 {kind} unless is_grpc
+  http-request deny status 403 if is_reload
+  http-request wait-for-body time 30s unless {{ path_beg /grpc.reflection. }}"""
+
 
 # Status and metadata are stable's: they are asked to learn what the deployment serves.
 _PREDICTS = {

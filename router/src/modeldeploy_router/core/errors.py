@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from urllib.parse import quote
 
+NOT_GRPC_FILE = "not-grpc.json"
+
 
 @dataclass(frozen=True, slots=True)
 class RouterError:
@@ -58,7 +60,7 @@ def rest_file(error: RouterError) -> bytes:
     """
     Render an error as a whole HTTP response with TensorFlow Serving's JSON body.
     """
-    body = json.dumps({"error": error.message}, indent=4).encode()
+    body = _json(error.message)
     head = (
         f"HTTP/1.1 {error.status} {_reason(error.status)}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -80,13 +82,17 @@ def grpc_file(error: RouterError) -> bytes:
 
 def error_files(name: str) -> dict[str, bytes]:
     """
-    Return the contents of all files, by file name: `rest-503.http`, `grpc-503.http` and so on.
+    Return the contents of all files that HAProxy reads, by name, such as `rest-503.http`.
     """
-    files = {}
+    files = {NOT_GRPC_FILE: _json("This port speaks gRPC only; REST is on port 8501.")}
     for error in router_errors(name):
         files[f"rest-{error.status}.http"] = rest_file(error)
         files[f"grpc-{error.status}.http"] = grpc_file(error)
     return files
+
+
+def _json(message: str) -> bytes:
+    return json.dumps({"error": message}, indent=4).encode()
 
 
 def _reason(status: int) -> str:

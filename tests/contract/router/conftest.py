@@ -1,0 +1,40 @@
+"""
+Fixtures of the router's contract tests: shared upstreams, and a router for each test.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from testkit.routers import Bench, Upstream, bench
+
+NUMBERS = itertools.count(1)
+
+STABLE = ("127.71.1.1", "127.71.1.2")
+CANARY = "127.71.2.1"
+
+
+@pytest.fixture(scope="session")
+def upstreams() -> Iterator[None]:
+    """
+    Two servers of version 1 and one of version 2, which no test may kill.
+    """
+    servers = [Upstream(STABLE[0], "1"), Upstream(STABLE[1], "1"), Upstream(CANARY, "2")]
+    for server in servers:
+        server.start()
+    yield
+    for server in servers:
+        server.end()
+
+
+@pytest.fixture
+def router(tmp_path: Path, upstreams: None) -> Iterator[Bench]:
+    """
+    A router that is not started yet, whose API server knows the pools of the shared upstreams.
+    """
+    with bench(tmp_path, next(NUMBERS)) as under_test:
+        under_test.pool("a", *STABLE)
+        under_test.pool("b", CANARY)
+        yield under_test
+        print(under_test.log())  # noqa: T201  pytest shows it where a test failed
