@@ -1,0 +1,129 @@
+"""
+Why a version could not be fetched, in the words that operators act upon.
+
+A permanent failure stays until somebody changes something; the others may pass by themselves.
+"""
+
+import asyncio
+import enum
+import errno
+from dataclasses import dataclass
+
+
+class Code(enum.Enum):
+    """What came of it; the value is the spelling on the wire."""
+
+    FETCHED = "Fetched"
+    VERSION_NOT_FOUND = "VersionNotFound"
+    STORAGE_NOT_FOUND = "StorageNotFound"
+    CONTENT_CHANGED = "ContentChanged"
+    MODEL_UNUSABLE = "ModelUnusable"
+    INVALID_URI = "InvalidURI"
+    ACCESS_DENIED = "AccessDenied"
+    INCOMPLETE = "Incomplete"
+    STORAGE_UNAVAILABLE = "StorageUnavailable"
+    NO_SPACE = "NoSpace"
+
+
+PERMANENT = frozenset(
+    {
+        Code.VERSION_NOT_FOUND,
+        Code.STORAGE_NOT_FOUND,
+        Code.CONTENT_CHANGED,
+        Code.MODEL_UNUSABLE,
+        Code.INVALID_URI,
+    }
+)
+
+
+@dataclass(frozen=True)
+class FetchError(Exception):
+    """A version that could not be fetched, with a sentence for people."""
+
+    code: Code
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+# What S3 and its kin call their errors.
+_BY_SERVICE_CODE = {
+    "NoSuchBucket": Code.STORAGE_NOT_FOUND,
+    "NoSuchKey": Code.VERSION_NOT_FOUND,
+    "AccessDenied": Code.ACCESS_DENIED,
+    "InvalidAccessKeyId": Code.ACCESS_DENIED,
+    "SignatureDoesNotMatch": Code.ACCESS_DENIED,
+    "ExpiredToken": Code.ACCESS_DENIED,
+    "InvalidToken": Code.ACCESS_DENIED,
+    "403": Code.ACCESS_DENIED,
+    "401": Code.ACCESS_DENIED,
+    "InvalidBucketName": Code.INVALID_URI,
+}
+_BY_HTTP_STATUS = {
+    401: Code.ACCESS_DENIED,
+    403: Code.ACCESS_DENIED,
+    404: Code.VERSION_NOT_FOUND,
+    410: Code.VERSION_NOT_FOUND,
+}
+_BY_ERRNO = {
+    errno.ENOSPC: Code.NO_SPACE,
+    errno.EDQUOT: Code.NO_SPACE,
+    errno.EACCES: Code.ACCESS_DENIED,
+    errno.EPERM: Code.ACCESS_DENIED,
+}
+_BY_TYPE: tuple[tuple[type[BaseException], Code], ...] = (
+    (PermissionError, Code.ACCESS_DENIED),
+    (FileNotFoundError, Code.VERSION_NOT_FOUND),
+    (NotADirectoryError, Code.VERSION_NOT_FOUND),
+    (ConnectionError, Code.STORAGE_UNAVAILABLE),
+    (TimeoutError, Code.STORAGE_UNAVAILABLE),
+    (asyncio.TimeoutError, Code.STORAGE_UNAVAILABLE),
+)
+_BY_NAME = {
+    "NoCredentialsError": Code.ACCESS_DENIED,
+    "PartialCredentialsError": Code.ACCESS_DENIED,
+    "ProfileNotFound": Code.ACCESS_DENIED,
+    "InvalidURL": Code.INVALID_URI,
+    "InvalidUrlClientError": Code.INVALID_URI,
+}
+
+
+def classify(error: BaseException, doing: str) -> FetchError:
+    """
+    Find out what kind of failure an exception of a storage library is.
+
+    The libraries wrap the cause in exceptions of their own, so that the whole chain is looked at.
+    What nobody knows is taken to be the storage's fault, which is tried again.
+    """
+    if isinstance(error, FetchError):
+        return error
+    cause: BaseException | None = error
+    while cause is not None:
+        code = _code_of(cause)
+        if code is not None:
+            return FetchError(code, f"{doing} failed: {_describe(error)}")
+        cause = cause.__cause__ or cause.__context__
+    return FetchError(Code.STORAGE_UNAVAILABLE, f"{doing} failed: {_describe(error)}")
+
+
+def _code_of(error: BaseException) -> Code | None:
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        service_code = str(response.get("Error", {}).get("Code", ""))
+        if service_code in _BY_SERVICE_CODE:
+            return _BY_SERVICE_CODE[service_code]
+    status = getattr(error, "status", None)
+    if isinstance(status, int) and status in _BY_HTTP_STATUS:
+        return _BY_HTTP_STATUS[status]
+    if isinstance(error, OSError) and error.errno in _BY_ERRNO:
+        return _BY_ERRNO[error.errno]
+    for kind, code in _BY_TYPE:
+        if isinstance(error, kind):
+            return code
+    return _BY_NAME.get(type(error).__name__)
+
+
+def _describe(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,147 @@
+"""
+Lists and reads a storage through fsspec.
+
+Credentials and endpoints come from the environment under the names that the storages' own SDKs use.
+"""
+
+import os
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import fsspec
+
+from modeldeploy_runtime.fetching.errors import Code, FetchError, classify
+from modeldeploy_runtime.fetching.uris import Location
+from modeldeploy_runtime.sources import completeness
+
+CHUNK = 1 << 20
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file of a version: where it is, and what tells one state of it from another."""
+
+    path: str
+    size: int
+    state: str
+
+
+class Storage:
+    """One model's base path; threads may read from it at any time."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._files: Any = fsspec.filesystem(location.protocol, **_options(location.protocol))
+
+    def list_version(self, version: str) -> dict[str, RemoteFile]:
+        """
+        List the files of a version by their paths below its folder.
+
+        Raises:
+            FetchError: The version or the storage is not there, or does not answer.
+        """
+        root = self._location.of_version(version)
+        doing = f"Listing {root}"
+        try:
+            if self._location.protocol == "http":
+                found = self._list_http(root)
+            else:
+                self._check_container()
+                found = self._list_tree(root)
+        except Exception as error:
+            raise classify(error, doing) from error
+        if not found:
+            raise FetchError(
+                Code.VERSION_NOT_FOUND, f"There is no version {version}: {root} holds no files."
+            )
+        return found
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """Yield the contents of a file in pieces."""
+        with self._files.open(path, "rb", block_size=4 * CHUNK, cache_type="readahead") as file:
+            while piece := file.read(CHUNK):
+                yield piece
+
+    def read_whole(self, path: str) -> bytes:
+        """Read a small file."""
+        return b"".join(self.read(path))
+
+    def _check_container(self) -> None:
+        container = self._location.container
+        if self._location.protocol == "file":
+            exists = os.path.isdir(container)  # noqa: PTH112 - the path is fsspec's
+        else:
+            exists = self._has_bucket(container)
+        if not exists:
+            raise FetchError(Code.STORAGE_NOT_FOUND, f"There is no such place as {self._what()}.")
+
+    def _has_bucket(self, bucket: str) -> bool:
+        try:
+            self._files.call_s3("head_bucket", Bucket=bucket)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            # Some may list a prefix and not look at the bucket itself: the listing decides.
+            return True
+        return True
+
+    def _what(self) -> str:
+        return self._location.what
+
+    def _list_tree(self, root: str) -> dict[str, RemoteFile]:
+        self._files.invalidate_cache()
+        found = {}
+        for path, info in self._files.find(root, detail=True, withdirs=False).items():
+            name = posixpath.relpath(path, self._files._strip_protocol(root))  # noqa: SLF001 - fsspec's own
+            if not name.startswith("..") and not path.endswith("/"):
+                state = str(info.get("ETag") or info.get("mtime"))
+                found[name] = RemoteFile(path, int(info["size"]), state)
+        return found
+
+    def _list_http(self, root: str) -> dict[str, RemoteFile]:
+        """List by a manifest where there is one, and else by the links of the server's pages."""
+        manifest = f"{root}/{completeness.MANIFEST}"
+        if self._files.exists(manifest):
+            names = [*completeness.manifest_files(self.read_whole(manifest)), completeness.MANIFEST]
+            return {name: self._look_at(f"{root}/{name}") for name in names}
+        self._files.invalidate_cache()
+        found = {}
+        for url in self._walk(f"{root}/"):
+            found[unquote(url.removeprefix(f"{root}/"))] = self._look_at(url)
+        return found
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        for url in self._files.ls(folder, detail=False):
+            # A page also links upwards and sideways.
+            if not url.startswith(folder) or url == folder or "?" in url:
+                continue
+            if url.endswith("/"):
+                yield from self._walk(url)
+            else:
+                yield url
+
+    def _look_at(self, url: str) -> RemoteFile:
+        info: Mapping[str, Any] = self._files.info(url)
+        size = info.get("size")
+        if size is None:
+            raise FetchError(
+                Code.STORAGE_UNAVAILABLE, f"The server does not say how large {url} is."
+            )
+        state = str(info.get("ETag") or info.get("mtime") or "")
+        return RemoteFile(url, int(size), state)
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    if protocol == "s3":
+        options: dict[str, Any] = {"use_listings_cache": False}
+        if any(os.environ.get(name) for name in _ENDPOINTS):
+            # Stores other than Amazon's seldom have a host name for each bucket.
+            options["config_kwargs"] = {"s3": {"addressing_style": "path"}}
+        return options
+    if protocol == "http":
+        return {"client_kwargs": {"trust_env": True}, "use_listings_cache": False}
+    return {}

@@ -1,0 +1,108 @@
+"""
+Reads the URI of a model: pure.
+
+    s3://BUCKET/path   https://HOST/path   http://HOST/path
+    pvc://CLAIM/path   file:///path        /path
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from modeldeploy_runtime.fetching.errors import Code, FetchError
+
+SCHEMES = ("s3", "https", "http", "pvc", "file")
+
+_CLAIM = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """
+    Where a model's version folders are.
+
+    Attributes:
+        protocol: The name by which fsspec knows the storage: ``s3``, ``http`` or ``file``.
+        container: The bucket, or the folder of the claim; empty where there is no such thing.
+        path: The base path in fsspec's spelling.
+        what: How people call the container.
+    """
+
+    protocol: str
+    container: str
+    path: str
+    what: str
+
+    def of_version(self, version: str) -> str:
+        """Name the folder of one version."""
+        return f"{self.path.rstrip('/')}/{version}"
+
+
+def parse(uri: str, pvc_root: str = "/pvc") -> Location:
+    """
+    Read a URI.
+
+    Raises:
+        FetchError: The URI is not one of those above.
+    """
+    if uri.startswith("/"):
+        uri = f"file://{uri}"
+    parts = _split(uri)
+    if parts.scheme == "file":
+        return _file(uri, parts.netloc, unquote(parts.path))
+    if not parts.netloc:
+        raise _invalid(uri, f"nothing stands behind {parts.scheme}://")
+    if parts.scheme == "s3":
+        path = f"{parts.netloc}{parts.path}".rstrip("/")
+        return Location("s3", parts.netloc, path, f"the bucket {parts.netloc}")
+    if parts.scheme == "pvc":
+        return _claim(uri, parts.netloc, unquote(parts.path), pvc_root)
+    return Location("http", "", uri.rstrip("/"), f"the server {parts.netloc}")
+
+
+def _split(uri: str) -> SplitResult:
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise _invalid(uri, f"it cannot be read: {error}") from error
+    if parts.scheme not in SCHEMES:
+        raise _invalid(uri, f"the scheme must be one of {', '.join(SCHEMES)}")
+    if parts.query or parts.fragment:
+        raise _invalid(uri, "it has a query or a fragment")
+    if ".." in PurePosixPath(unquote(parts.path)).parts:
+        raise _invalid(uri, "its path leads upwards")
+    return parts
+
+
+def _file(uri: str, host: str, path: str) -> Location:
+    if host not in {"", "localhost"}:
+        raise _invalid(uri, "a file URI names no host; write file:///path")
+    if path in {"", "/"}:
+        raise _invalid(uri, "it names no folder")
+    return Location("file", path, path, f"the folder {path}")
+
+
+def _claim(uri: str, claim: str, path: str, pvc_root: str) -> Location:
+    if not _CLAIM.fullmatch(claim):
+        raise _invalid(uri, f"{claim} cannot be the name of a claim")
+    mount = f"{pvc_root.rstrip('/')}/{claim}"
+    return Location("file", mount, f"{mount}{path}".rstrip("/"), f"the claim {claim}")
+
+
+def check_version(version: str) -> str:
+    """
+    Make sure that a version is the name of one folder.
+
+    Raises:
+        FetchError: It is not.
+    """
+    if not version or "/" in version or version in {".", ".."} or not version.isprintable():
+        raise FetchError(
+            Code.INVALID_URI, f'The version "{version}" cannot be the name of a folder.'
+        )
+    return version
+
+
+def _invalid(uri: str, why: str) -> FetchError:
+    return FetchError(Code.INVALID_URI, f"{uri} is not a URI of a model: {why}.")
