@@ -21,7 +21,7 @@ from modeldeploy_operator.rollout.memory import (
 from modeldeploy_operator.rollout.snapshot import Snapshot
 
 _ACTION = re.compile(
-    r"^(?P<verb>[a-z-]+)@(?P<revision>[0-9a-f]{1,64})(?:/(?P<step>\d{1,4}))?(?:#(?P<token>.{1,64}))?$"
+    r"^(?P<verb>[a-z-]+)@(?P<revision>[0-9a-z]{1,64})(?:/(?P<step>\d{1,4}))?(?:#(?P<token>.{1,64}))?$"
 )
 
 

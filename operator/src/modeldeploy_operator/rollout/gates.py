@@ -29,6 +29,7 @@ class Trial:
         share: The weight that is published for it now.
         seen: What was seen.
         now: The time of the pass.
+        rescued: Whether the canary answers everything, as stable has no ready pod.
 
     """
 
@@ -39,6 +40,7 @@ class Trial:
     share: int
     seen: Snapshot
     now: datetime
+    rescued: bool = False
 
     @property
     def pool(self) -> Pool:

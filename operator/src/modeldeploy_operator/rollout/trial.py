@@ -20,6 +20,9 @@ from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
 
 
+_RESCUE = "The stable revision has no ready pod, so the canary answers everything. "
+
+
 def begin(revision: Revision, wanted: Wanted, now: datetime) -> Canary:
     """
     Start a canary at the first step.
@@ -134,6 +137,7 @@ def _weigh(trial: Trial, memory: Memory, blocked: Blocked | None) -> Decision | 
     else:
         weight = trial.step.weight
     routing = _routing(trial, memory, weight)
+    trial = replace(trial, rescued=rescued)
     if blocked:
         return _decision(trial, memory, routing, State.PREPARING, blocked)
     if not trial.seen.effective(routing):
@@ -192,7 +196,7 @@ def _decision(
         memory=memory,
         state=state,
         reason=blocked.gate,
-        message=blocked.message,
+        message=_RESCUE + blocked.message if trial.rescued else blocked.message,
         pools={
             stable: pools.stable_size(trial.wanted, memory, trial.seen),
             revision: size,
