@@ -4,6 +4,7 @@ Runs buildah on a storage of our own, so that a person's own images are neither 
 Every command gets a mount namespace of its own: what the storage mounts ends with it.
 """
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -18,10 +19,16 @@ def run(settings: Settings, *arguments: str, show: bool = False) -> str:
     """Run buildah and give what it prints; `show` lets a person follow instead."""
     folder = settings.cache / "images"
     folder.mkdir(parents=True, exist_ok=True)
+    # Without this, buildah puts a lock file into /etc/cni.
+    config = folder / "containers.conf"
+    config.write_text(f'[network]\nnetwork_config_dir = "{folder}/networks"\n')
+    environ = {**os.environ, "CONTAINERS_CONF": str(config)}
     storage = [f"--root={folder}/storage", f"--runroot={folder}/run", "--storage-driver=overlay"]
     command = ["unshare", "--mount", "--", "buildah", *storage, *arguments]
     output = None if show else subprocess.PIPE
-    result = subprocess.run(command, stdout=output, stderr=output, text=True, check=False)
+    result = subprocess.run(
+        command, env=environ, stdout=output, stderr=output, text=True, check=False
+    )
     if result.returncode != 0:
         problem = f": {result.stderr.strip()[-2000:]}" if result.stderr else "; see above."
         raise DevclusterError(f"`buildah {arguments[0]}` failed{problem}")

@@ -112,7 +112,7 @@ class Commands:
     def stop(self, options: argparse.Namespace) -> int:
         """Stop one component (a fault for tests); `start` or `up` brings it back."""
         self._embedded_only()
-        self._embedded.stop(options.component, grace=0 if options.kill else 10)
+        self._embedded.stop(options.component, grace=0 if options.kill else 3)
         return 0
 
     def start(self, options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ well, because all rooms raise it.
 
 import os
 import sys
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,16 @@ class Settings:
     repo: Path
     tools: Path
     network: str = "10.197"
+
+    @property
+    def cgroup(self) -> str:
+        """The cgroup under which all pods are, in every hierarchy."""
+        return self.state.name
+
+    @property
+    def link(self) -> str:
+        """The network interface that leads to the node."""
+        return f"md{zlib.crc32(str(self.state).encode()):08x}"
 
     @property
     def host_ip(self) -> str:

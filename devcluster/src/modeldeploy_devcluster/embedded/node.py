@@ -17,10 +17,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modeldeploy_devcluster.embedded import processes
-from modeldeploy_devcluster.embedded.rendering import CGROUP
 from modeldeploy_devcluster.settings import DevclusterError, Settings
 
-LINK = "mdcluster0"
 # Folders whose paths are fixed in containerd, libcni and the kubelet; the node has its own.
 OWN_FOLDERS = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
 # Without these the kubelet does not take the machine's systemd for its own.
@@ -49,7 +47,7 @@ def start(settings: Settings) -> processes.Running:
     for stale in (settings.state / "run", settings.data("addresses")):
         shutil.rmtree(stale, ignore_errors=True)
     (settings.state / "run").mkdir(parents=True)
-    _make_cgroups()
+    _make_cgroups(settings)
     unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc"]
     argv = [*unshare, "--propagation=slave", "--", "catatonit", "-P"]
     node = processes.start(settings, processes.NODE, "1", argv)
@@ -63,10 +61,10 @@ def clear(settings: Settings) -> None:
     node = processes.find(settings).get(processes.NODE)
     if node:
         processes.stop(node, grace=0)
-    if Path(f"/sys/class/net/{LINK}").exists():
-        _run("ip", "link", "delete", LINK)
-    for root in (*_cgroup_v1_roots(), Path("/sys/fs/cgroup")):
-        _remove_cgroup(root / CGROUP)
+    if Path(f"/sys/class/net/{settings.link}").exists():
+        _run("ip", "link", "delete", settings.link)
+    for root in _cgroup_roots("cgroup", "cgroup2"):
+        _remove_cgroup(root / settings.cgroup)
     _remove_mount_points(settings)
 
 
@@ -136,9 +134,9 @@ def _remove_mount_points(settings: Settings) -> None:
 
 def _connect(settings: Settings, pid: int) -> None:
     """Link the node to the machine, and lead pod and Service addresses through it."""
-    _run("ip", "link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
-    _run("ip", "address", "add", f"{settings.host_ip}/30", "dev", LINK)
-    _run("ip", "link", "set", LINK, "up")
+    _run("ip", "link", "add", settings.link, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+    _run("ip", "address", "add", f"{settings.host_ip}/30", "dev", settings.link)
+    _run("ip", "link", "set", settings.link, "up")
     _run(*enter(pid, "ip", "link", "set", "lo", "up"))
     _run(*enter(pid, "ip", "address", "add", f"{settings.node_ip}/30", "dev", "eth0"))
     _run(*enter(pid, "ip", "link", "set", "eth0", "up"))
@@ -147,25 +145,25 @@ def _connect(settings: Settings, pid: int) -> None:
         _run("ip", "route", "add", cidr, "via", settings.node_ip)
 
 
-def _cgroup_v1_roots() -> list[Path]:
-    """List where cgroup v1 controllers are mounted; empty on a machine with cgroup v2 alone."""
+def _cgroup_roots(*kinds: str) -> list[Path]:
+    """List where cgroups of a kind are mounted: `cgroup` is version 1, `cgroup2` version 2."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    return [Path(mount[1]) for mount in mounts if mount[2] == "cgroup"]
+    return [Path(mount[1]) for mount in mounts if mount[2] in kinds]
 
 
-def _make_cgroups() -> None:
+def _make_cgroups(settings: Settings) -> None:
     """Make the cgroup under which the kubelet keeps all pods."""
-    roots = _cgroup_v1_roots()
+    roots = _cgroup_roots("cgroup")
     if not roots:
         root = Path("/sys/fs/cgroup")
         for controller in (root / "cgroup.controllers").read_text().split():
             (root / "cgroup.subtree_control").write_text(f"+{controller}")
-        (root / CGROUP).mkdir(exist_ok=True)
+        (root / settings.cgroup).mkdir(exist_ok=True)
     for root in roots:
-        (root / CGROUP).mkdir(exist_ok=True)
+        (root / settings.cgroup).mkdir(exist_ok=True)
         for name in ("cpuset.cpus", "cpuset.mems"):
             if (root / name).exists():
-                (root / CGROUP / name).write_text((root / name).read_text())
+                (root / settings.cgroup / name).write_text((root / name).read_text())
 
 
 def _remove_cgroup(folder: Path) -> None:

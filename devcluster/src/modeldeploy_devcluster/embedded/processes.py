@@ -96,7 +96,7 @@ def start(settings: Settings, name: str, fingerprint: str, argv: Sequence[str]) 
     raise DevclusterError(describe_death(settings, name))
 
 
-def stop(running: Running, grace: float = 10) -> None:
+def stop(running: Running, grace: float = 3) -> None:
     """End a process: politely, and by force when it has not gone after `grace` seconds."""
     try:
         handle = os.pidfd_open(running.pid)
@@ -111,6 +111,9 @@ def stop(running: Running, grace: float = 10) -> None:
                 return
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         select.select([handle], [], [], 30)
+        deadline = time.monotonic() + 2
+        while Path(f"/proc/{running.pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)  # until its parent has taken note
     except ProcessLookupError:
         return
     finally:

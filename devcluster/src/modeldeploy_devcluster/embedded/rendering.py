@@ -12,7 +12,6 @@ from typing import Any
 
 from modeldeploy_devcluster.settings import REGISTRY, Settings
 
-CGROUP = "modeldeploy-devcluster"
 PAUSE_IMAGE = f"{REGISTRY}/modeldeploy/pause:1"
 
 
@@ -67,7 +66,7 @@ def build_kubelet(settings: Settings) -> dict[str, Any]:
         "tlsCertFile": str(settings.pki("serving.crt")),
         "tlsPrivateKeyFile": str(settings.pki("serving.key")),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{CGROUP}",
+        "cgroupRoot": f"/{settings.cgroup}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "containerRuntimeEndpoint": f"unix://{settings.state}/run/containerd.sock",
