@@ -73,12 +73,12 @@ class KubeAPI:
         self.store = Store()
         self.address = address
         self.port = 0
-        self.token = "token-1"
+        self.token = ""
         self.requests: list[str] = []
         self.account = folder / "account"
         self.account.mkdir()
         self._certify()
-        self.write_token(self.token)
+        self.write_token("the first")
         self._server: _Server | None = None
 
     def write_token(self, token: str) -> None:
@@ -113,7 +113,15 @@ class KubeAPI:
             self._server = None
 
     def _certify(self) -> None:
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ]
         command += ["-nodes", "-subj", "/CN=test", "-addext", f"subjectAltName=IP:{self.address}"]
         command += ["-keyout", str(self.account / "key.pem"), "-out", str(self.account / "ca.crt")]
         subprocess.run(command, check=True, capture_output=True)
@@ -152,8 +160,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._watch(url.path, asked)
         else:
             with api.store.changed:
-                items = [o for (p, _), o in api.store.objects.items() if _matches(p, o, url.path, asked)]
-                self._say(200, {"metadata": {"resourceVersion": str(api.store.version)}, "items": items})
+                items = [
+                    o for (p, _), o in api.store.objects.items() if _matches(p, o, url.path, asked)
+                ]
+                self._say(
+                    200, {"metadata": {"resourceVersion": str(api.store.version)}, "items": items}
+                )
 
     def _watch(self, path: str, asked: dict[str, str]) -> None:
         store = self.server.api.store

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import grpc
 
@@ -160,7 +160,7 @@ class Load:
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "Load":
+    async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._work(c.predict)) for c in self._rest]
         self._tasks += [asyncio.create_task(self._work(c.predict)) for c in self._rpc]
         return self

@@ -122,7 +122,10 @@ class Bench:
         """
         Write the routing ConfigMap.
         """
-        item = {"metadata": {"name": f"{NAME}-routing"}, "data": {"routing.json": json.dumps(document)}}
+        item = {
+            "metadata": {"name": f"{NAME}-routing"},
+            "data": {"routing.json": json.dumps(document)},
+        }
         self.api.store.put(CONFIG_MAPS, item)
 
     def pool(self, slot: str, *addresses: str | dict[str, Any]) -> None:
@@ -207,7 +210,10 @@ class Bench:
         """
         Wait until a generation is acknowledged.
         """
-        until(lambda: self.status()["generation"] == generation, f"generation {generation} is in force")
+        until(
+            lambda: self.status()["generation"] == generation,
+            f"generation {generation} is in force",
+        )
 
     def log(self) -> str:
         """

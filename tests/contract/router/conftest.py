@@ -3,10 +3,12 @@ Fixtures of the router's contract tests: shared upstreams, and a router for each
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
+from testkit.load import GrpcClient, RestClient
 from testkit.routers import Bench, Upstream, bench
 
 NUMBERS = itertools.count(1)
@@ -38,3 +40,23 @@ def router(tmp_path: Path, upstreams: None) -> Iterator[Bench]:
         under_test.pool("b", CANARY)
         yield under_test
         print(under_test.log())  # noqa: T201  pytest shows it where a test failed
+
+
+@pytest.fixture
+async def rest(router: Bench) -> AsyncIterator[RestClient]:
+    """
+    A REST client of the router, with one keep-alive connection.
+    """
+    client = RestClient(router.address)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def rpc(router: Bench) -> AsyncIterator[GrpcClient]:
+    """
+    A gRPC client of the router, with one connection.
+    """
+    client = GrpcClient(router.address)
+    yield client
+    await client.aclose()

@@ -7,6 +7,7 @@ import math
 import time
 
 import pytest
+
 from testkit.load import GrpcClient, Load, RestClient, Tally, send_many
 from testkit.routers import Bench, routing
 
@@ -28,8 +29,7 @@ async def test_rest_is_split_by_weight(router: Bench, weight: int) -> None:
     router.route(routing(1, weight))
     router.start()
     clients = [RestClient(router.address) for _ in range(8)]
-    turn = iter(range(10_000))
-    tally = await send_many(lambda t: clients[next(turn) % 8].predict(t), 0, 1)
+    tally = Tally()
     tallies = await asyncio.gather(*(send_many(c.predict, 1250, 1) for c in clients))
     for one in tallies:
         tally.versions.update(one.versions)
@@ -41,29 +41,32 @@ async def test_rest_is_split_by_weight(router: Bench, weight: int) -> None:
 
 
 @pytest.mark.parametrize("weight", [1000, 50])
-async def test_one_grpc_connection_is_split_by_weight(router: Bench, weight: int) -> None:
+async def test_one_grpc_connection_is_split_by_weight(
+    router: Bench, weight: int, rpc: GrpcClient
+) -> None:
     """
     The calls on a single long-lived gRPC connection are split one by one.
     """
     router.route(routing(1, weight))
     router.start()
-    client = GrpcClient(router.address)
-    tally = await send_many(client.predict, 10_000, 16)
-    await client.aclose()
+    tally = await send_many(rpc.predict, 10_000, 16)
     assert tally.total == 10_000
     assert_share(tally, weight / 10_000)
-    stable = [count for address, count in tally.addresses.items() if address.startswith("127.71.1.")]
+    stable = [
+        count for address, count in tally.addresses.items() if address.startswith("127.71.1.")
+    ]
     assert len(stable) == 2
     assert max(stable) <= 1.2 * min(stable)
 
 
-async def test_a_weight_is_in_force_within_100_ms(router: Bench) -> None:
+async def test_a_weight_is_in_force_within_100_ms(
+    router: Bench, rest: RestClient, rpc: GrpcClient
+) -> None:
     """
     A change of the ConfigMap reaches the data path at once, on open connections.
     """
     router.route(routing(1, 1))
     router.start()
-    rest, rpc = RestClient(router.address), GrpcClient(router.address)
     delays = []
     for generation in range(2, 8):
         weight = 10_000 if generation % 2 == 0 else 1
@@ -77,8 +80,6 @@ async def test_a_weight_is_in_force_within_100_ms(router: Bench) -> None:
             if tally.versions[wanted] == 2:
                 break
         delays.append(time.monotonic() - start)
-    rest.close()
-    await rpc.aclose()
     assert min(delays) < 0.1, delays
     assert sorted(delays)[len(delays) // 2] < 0.1, delays
 
@@ -105,13 +106,14 @@ async def test_promotion_moves_a_pointer_and_fails_nothing(router: Bench) -> Non
     assert not load.tally.failures
 
 
-async def test_status_and_metadata_are_stables(router: Bench) -> None:
+async def test_status_and_metadata_are_stables(
+    router: Bench, rest: RestClient, rpc: GrpcClient
+) -> None:
     """
     What does not predict goes to stable, whatever the weight.
     """
     router.route(routing(1, 10_000))
     router.start()
-    rest, rpc = RestClient(router.address), GrpcClient(router.address)
     status, _, _ = await rest.send("GET", "/v1/models/mnist/versions/1")
     assert status == 200
     for method in (
@@ -119,5 +121,3 @@ async def test_status_and_metadata_are_stables(router: Bench) -> None:
         "/tensorflow.serving.PredictionService/GetModelMetadata",
     ):
         assert b'"version": "1"' in await rpc.call(method)
-    rest.close()
-    await rpc.aclose()

@@ -139,7 +139,7 @@ def _frontend(frame: Frame, protocol: str) -> str:
   http-request set-var(txn.rand) rand(10000)
   acl for_canary var(txn.rand),sub(txn.weight) -m int lt 0
   http-request set-var(txn.slot) var(txn.split),field(2,:) if for_canary {_PREDICTS[protocol]}
-  http-request deny status 503 unless {{ var(txn.slot) -m len gt 0 }}
+  http-request deny status 503 default-errorfiles unless {{ var(txn.slot) -m len gt 0 }}
   http-after-response set-header connection close if {{ stopping }}
   use_backend {protocol}_%[var(txn.slot)]
 """
@@ -159,13 +159,13 @@ def _refusals(frame: Frame, protocol: str) -> str:
     The map is read after that, so that a request that trickles in goes by the newest weight.
     """
     if protocol == "rest":
-        return """  http-request deny status 404 unless { path_beg -i /v1/ }
+        return """  http-request deny status 404 default-errorfiles unless { path_beg -i /v1/ }
   http-request wait-for-body time 30s if METH_POST"""
     kind = f"content-type application/json file {frame.run}/{NOT_GRPC_FILE}"
     return f"""  acl is_grpc req.hdr(content-type) -m beg application/grpc
   acl is_reload path /tensorflow.serving.ModelService/HandleReloadConfigRequest
   http-request return status 415 {kind} unless is_grpc
-  http-request deny status 403 if is_reload
+  http-request deny status 403 default-errorfiles if is_reload
   http-request wait-for-body time 30s unless {{ path_beg /grpc.reflection. }}"""
 
 
@@ -194,8 +194,8 @@ def _fallback(frame: Frame, protocol: str) -> str:
   errorfiles {protocol}
   http-request wait-for-body time 30s
   http-request set-var(txn.slot) str({SPLIT}),map({frame.map_file}),field(1,:)
-  http-request deny status 503 unless {{ var(txn.slot) -m len gt 0 }}
-  http-request deny status 503 if {{ so_name,strcmp(txn.slot) -m int 0 }}
+  http-request deny status 503 default-errorfiles unless {{ var(txn.slot) -m len gt 0 }}
+  http-request deny status 503 default-errorfiles if {{ so_name,strcmp(txn.slot) -m int 0 }}
   use_backend {protocol}_%[var(txn.slot)]
 """
 

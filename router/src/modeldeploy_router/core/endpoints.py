@@ -23,9 +23,6 @@ class Addresses:
     used: frozenset[str] = frozenset()
 
 
-NOWHERE = Addresses()
-
-
 def addresses_of(service: str, slices: Iterable[Mapping[str, Any]]) -> Addresses:
     """
     Compute the addresses of a Service from EndpointSlices, its own and others'.

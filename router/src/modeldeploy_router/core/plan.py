@@ -80,7 +80,7 @@ def decide(
 
     Args:
         routing: the wanted routing.
-        used: the addresses that get traffic, by slot.
+        used: the addresses that get traffic, by slot; a slot that it lacks keeps the servers it has.
         seen: what HAProxy has.
         leaving: the `leaving` of the pass before.
         now: a clock that only goes forward, in seconds.
@@ -90,8 +90,10 @@ def decide(
     still: dict[tuple[str, str], float] = {}
     awaits = False
     for slot, protocol in product(SLOTS, PROTOCOLS):
+        if slot in routing.slots and slot not in used:
+            continue
         backend = f"{protocol}_{slot}"
-        wanted = {server_name(a): a for a in used.get(slot, ())} if slot in routing.slots else {}
+        wanted = {server_name(a): a for a in used[slot]} if slot in routing.slots else {}
         present = seen.servers.get(backend, {})
         ages = {n: now - leaving.get((backend, n), now) for n in set(present) - set(wanted)}
         still.update({(backend, name): now - age for name, age in ages.items()})

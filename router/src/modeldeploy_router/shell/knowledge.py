@@ -10,10 +10,10 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from modeldeploy_router.core.endpoints import NOWHERE, Addresses, addresses_of
+from modeldeploy_router.core.endpoints import Addresses, addresses_of
 from modeldeploy_router.core.routing import Pool, Routing, RoutingError, parse_routing
 from modeldeploy_router.shell.kube import Objects
 
@@ -25,11 +25,11 @@ ROUTING_KEY = "routing.json"
 @dataclass(frozen=True, slots=True)
 class Known:
     """
-    One moment's knowledge; `pools` is None while nothing is known of any endpoint.
+    One moment's knowledge; a slot that `pools` lacks is one whose endpoints nobody has told of yet.
     """
 
-    routing: Routing | None
-    pools: dict[str, Addresses] | None
+    routing: Routing | None = None
+    pools: dict[str, Addresses] = field(default_factory=dict)
 
 
 class Knowledge:
@@ -109,16 +109,13 @@ class Knowledge:
         with self._lock:
             routing, slices, resolved = self._routing, self._slices, dict(self._resolved)
         if routing is None:
-            return Known(None, None)
+            return Known()
         if slices is not None:
             items = list(slices.values())
             pools = {s: addresses_of(pool.service, items) for s, pool in routing.slots.items()}
             return Known(routing, pools)
-        if not resolved and routing.slots:
-            return Known(routing, None)
-        return Known(
-            routing, {s: resolved.get(p.service, NOWHERE) for s, p in routing.slots.items()}
-        )
+        slots = routing.slots.items()
+        return Known(routing, {s: resolved[p.service] for s, p in slots if p.service in resolved})
 
     def _hear_routing(self, text: str, *, from_api: bool) -> None:
         try:

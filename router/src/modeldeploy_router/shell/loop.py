@@ -37,7 +37,7 @@ class Loop:
     haproxy: HAProxy
     is_ready: bool = False
     confirmed: Routing | None = None
-    _known: Known = field(default_factory=lambda: Known(None, None))
+    _known: Known = field(default_factory=Known)
     _applied: float = 0.0
     _checks_since: float | None = None
     _leaving: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Loop:
         rows, grpc_failures = self.haproxy.counters()
         counts = count_slots(rows, grpc_failures)
         with self._lock:
-            pools = self._known.pools or {}
+            pools = self._known.pools
             return Report(
                 routing=self.confirmed,
                 ready={slot: addresses.ready for slot, addresses in pools.items()},
@@ -88,7 +88,7 @@ class Loop:
     def _turn(self, known: Known) -> float:
         if known.routing is None:
             return RESTING_SECONDS
-        used = {slot: addresses.used for slot, addresses in (known.pools or {}).items()}
+        used = {slot: addresses.used for slot, addresses in known.pools.items()}
         seen = self.haproxy.observe()
         plan = decide(known.routing, used, seen, self._leaving, time.monotonic())
         self._leaving = plan.leaving
@@ -121,9 +121,10 @@ class Loop:
         """
         Return whether a new router may be called ready.
 
-        It is when it knows the endpoints and each of them has been checked.
+        It is when it knows stable's endpoints, and each endpoint that it knows has been checked.
         """
-        if self.confirmed is None or known.pools is None:
+        stable = self.confirmed.stable if self.confirmed else None
+        if self.confirmed is None or (stable and stable not in known.pools):
             return False
         now = time.monotonic()
         self._checks_since = self._checks_since or now
