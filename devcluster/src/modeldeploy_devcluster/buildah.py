@@ -10,29 +10,19 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from modeldeploy_devcluster.settings import DevclusterError, Settings
+from modeldeploy_devcluster.settings import DevclusterError, Settings, say
 
 PAUSE_DOCKERFILE = 'FROM scratch\nCOPY catatonit /catatonit\nENTRYPOINT ["/catatonit", "-P"]\n'
 
 
-def run(settings: Settings, *arguments: str, show: bool = False) -> str:
-    """Run buildah and give what it prints; `show` lets a person follow instead."""
-    folder = settings.cache / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    # Without this, buildah puts a lock file into /etc/cni.
-    config = folder / "containers.conf"
-    config.write_text(f'[network]\nnetwork_config_dir = "{folder}/networks"\n')
-    environ = {**os.environ, "CONTAINERS_CONF": str(config)}
-    storage = [f"--root={folder}/storage", f"--runroot={folder}/run", "--storage-driver=overlay"]
-    command = ["unshare", "--mount", "--", "buildah", *storage, *arguments]
-    output = None if show else subprocess.PIPE
-    result = subprocess.run(
-        command, env=environ, stdout=output, stderr=output, text=True, check=False
-    )
+def run(settings: Settings, *arguments: str) -> str:
+    """Run buildah and give what it prints."""
+    command, environ = _command(settings, *arguments)
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        problem = f": {result.stderr.strip()[-2000:]}" if result.stderr else "; see above."
-        raise DevclusterError(f"`buildah {arguments[0]}` failed{problem}")
-    return result.stdout or ""
+        problem = result.stderr.strip()[-2000:]
+        raise DevclusterError(f"`buildah {arguments[0]}` failed: {problem}")
+    return result.stdout
 
 
 def has(settings: Settings, image: str) -> bool:
@@ -77,6 +67,38 @@ def build(
     context: Path,
     options: Sequence[str] = (),
 ) -> None:
-    """Build a Dockerfile; RUN steps use chroot, which needs nothing of the machine."""
-    command = ["bud", "--isolation=chroot", "--layers", "--format=oci", f"--tag={image}"]
-    run(settings, *command, *options, f"--file={dockerfile}", str(context), show=bool(options))
+    """
+    Build a Dockerfile; RUN steps use chroot, which needs nothing of the machine.
+
+    A person sees the steps; all that the steps print is in a log.
+    """
+    arguments = ["bud", "--isolation=chroot", "--layers", "--format=oci", f"--tag={image}"]
+    arguments += [*options, f"--file={dockerfile}", str(context)]
+    command, environ = _command(settings, *arguments)
+    log = settings.cache / "logs" / f"image-{dockerfile.parent.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+        log.open("w") as output,
+    ):
+        for line in process.stdout or ():
+            output.write(line)
+            if line.startswith("STEP"):
+                say(f"  {line.rstrip()[:96]}")
+    if process.returncode != 0:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise DevclusterError(f"Building {dockerfile} failed; the log {log} ends:\n{tail}")
+
+
+def _command(settings: Settings, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Build the command and the environment that keep buildah to our own folders."""
+    folder = settings.cache / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without this, buildah puts a lock file into /etc/cni.
+    config = folder / "containers.conf"
+    config.write_text(f'[network]\nnetwork_config_dir = "{folder}/networks"\n')
+    storage = [f"--root={folder}/storage", f"--runroot={folder}/run", "--storage-driver=overlay"]
+    command = ["unshare", "--mount", "--", "buildah", *storage, *arguments]
+    return command, {**os.environ, "CONTAINERS_CONF": str(config)}

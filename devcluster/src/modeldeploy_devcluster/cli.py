@@ -13,9 +13,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from modeldeploy_devcluster import buildah, images, kind, packages, settings, toolchain
+from modeldeploy_devcluster import images, kind, settings, toolchain
 from modeldeploy_devcluster.embedded import cluster, processes
 from modeldeploy_devcluster.settings import DevclusterError, Settings
+
+COMMANDS = (
+    *("up", "down", "status", "load", "images", "kubeconfig", "logs"),
+    *("stop", "start", "path", "env"),
+)
 
 
 class Commands:
@@ -174,9 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {}
-    for name in ("up", "down", "status", "load", "images", "kubeconfig", "logs") + (
-        *("stop", "start", "path", "env"),
-    ):
+    for name in COMMANDS:
         text = (getattr(Commands, name).__doc__ or "").strip()
         parsers[name] = commands.add_parser(name, help=text, description=text)
     parsers["up"].add_argument(

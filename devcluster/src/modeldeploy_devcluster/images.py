@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeldeploy_devcluster import buildah, context, packages, secrets, toolchain
+from modeldeploy_devcluster import buildah, context, index_settings, packages, toolchain
 from modeldeploy_devcluster.settings import REGISTRY, DevclusterError, Settings, say
 
 DOCKERFILES = {
@@ -141,14 +141,16 @@ def local_name(reference: str) -> str:
 def _build(settings: Settings, image: Image, *, docker: bool) -> None:
     """Build one image, with the machine's index settings as secrets."""
     with tempfile.TemporaryDirectory() as folder:
-        files = secrets.write(Path(folder))
+        files = index_settings.write(Path(folder))
         options = [f"--secret=id={name},src={path}" for name, path in files.items()]
         options += [f"--build-context={name}={path}" for name, path in image.contexts.items()]
         if docker:
             command = ["docker", "build", f"--tag={image.reference}", *options]
             command += [f"--file={image.dockerfile}", str(settings.repo)]
             if subprocess.run(command, check=False).returncode != 0:
-                raise DevclusterError(f"`docker build` of the image {image.name} failed; see above.")
+                raise DevclusterError(
+                    f"`docker build` of the image {image.name} failed; see above."
+                )
         else:
             _ensure_base(settings)
             options.append(f"--build-arg=BASE_IMAGE={BASE_IMAGE}")

@@ -77,7 +77,7 @@ class Cluster:
     def _kind(self, *arguments: str, show: bool = False) -> str:
         """Run kind on our one cluster."""
         program = shutil.which("kind") or str(toolchain.ensure(self._settings, "kind") / "kind")
-        name = [] if arguments[0] in {"get"} else [f"--name={NAME}"]
+        name = [] if arguments[0] == "get" else [f"--name={NAME}"]
         output = None if show else subprocess.PIPE
         command = [program, *arguments, *name]
         result = subprocess.run(command, stdout=output, stderr=output, text=True, check=False)

@@ -37,7 +37,9 @@ def cni_folder() -> Path | None:
     return next((folder for folder in CNI_FOLDERS if (folder / "ptp").is_file()), None)
 
 
-def missing_packages(programs: dict[str, str], *, cni: bool = False, keys: bool = False) -> list[str]:
+def missing_packages(
+    programs: dict[str, str], *, cni: bool = False, keys: bool = False
+) -> list[str]:
     """List the packages whose programs are not on this machine."""
     wanted = {
         package

@@ -86,7 +86,7 @@ def linker_flags(tool: Tool, go_mod: str) -> str:
 
 def cache_key(go_mod: str, go_sum: str, flags: str) -> str:
     """Hash what pins a build."""
-    text = "\0".join((go_mod, go_sum, flags))
+    text = f"{go_mod}\0{go_sum}\0{flags}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

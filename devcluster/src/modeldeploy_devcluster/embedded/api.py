@@ -48,7 +48,7 @@ class Api:
 
     def apply(self, path: str, document: dict[str, Any]) -> None:
         """Create or update an object by server-side apply."""
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310 - the scheme is in `_server`
             f"{self._server}{path}?fieldManager=devcluster&force=true",
             data=json.dumps(document).encode(),
             headers={"Content-Type": "application/apply-patch+yaml"},

@@ -44,7 +44,9 @@ class Cluster:
             self._wait(components)
         self._link_kubectl()
         seconds = time.monotonic() - began
-        done = f"The cluster is up after {seconds:.0f} s" if started else "The cluster is up already"
+        done = (
+            f"The cluster is up after {seconds:.0f} s" if started else "The cluster is up already"
+        )
         say(f"{done}; kubeconfig: {self._settings.kubeconfig}")
 
     def down(self) -> None:
@@ -56,7 +58,9 @@ class Cluster:
                 processes.stop(running, grace=0)
             shutil.rmtree(self._settings.state, ignore_errors=True)
             if self._settings.state.exists():
-                raise DevclusterError(f"{self._settings.state} cannot be removed; something uses it.")
+                raise DevclusterError(
+                    f"{self._settings.state} cannot be removed; something uses it."
+                )
         say("The cluster is down; only the cache of built programs and images is left.")
 
     def start(self, name: str) -> None:
@@ -81,11 +85,12 @@ class Cluster:
     def status(self) -> tuple[list[tuple[str, ...]], bool]:
         """Look at every component; give a table and whether all is well."""
         running = processes.find(self._settings)
-        if not running:
+        if not running or not self._settings.pki("ca.crt").exists():
             return [], False
         components, _ = self._describe(audit=self._audit())
         api = Api(self._settings)
-        rows, well = [], True
+        rows: list[tuple[str, ...]] = []
+        well = True
         for component in components:
             process = running.get(component.name)
             ailment = _ailment(api, component, process)
@@ -132,6 +137,8 @@ class Cluster:
         wanted = self._audit() if audit is None else audit
         components, files = self._describe(audit=wanted)
         self._settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if not self._settings.pki("ca.crt").exists():
+            node.clear(self._settings)  # nobody can talk to a cluster whose keys are lost
         (self._settings.state / "options.json").write_text(json.dumps({"audit": wanted}))
         pki.ensure(self._settings)
         for path, text in files.items():
@@ -157,22 +164,26 @@ class Cluster:
         for component in stale:
             if component.name in running:
                 processes.stop(running[component.name])
-        first = [component for component in stale if not component.needs_api]
-        rest = [component for component in stale if component.needs_api]
-        for component in first:
-            self._launch(node_process.pid, component, files)
-        if first and rest:
-            self._wait(first, with_node=False)
-        if any(component.name == "containerd" for component in first):
-            self._wait([c for c in first if c.name == "containerd"], with_node=False)
-            self._import_pause()
-        if any(component.name == "kube-apiserver" for component in first):
-            self._wait([c for c in first if c.name == "kube-apiserver"], with_node=False)
+        for component in stale:
+            if component.needs_api:
+                self._wait([c for c in stale if not c.needs_api], with_node=False)
+            fingerprint = component.fingerprint(files)
+            argv = node.enter(node_process.pid, *component.argv)
+            process = processes.start(self._settings, component.name, fingerprint, argv)
+            say(f"Started {component.name} (pid {process.pid}).")
+        self._furnish(api, {component.name: component for component in stale})
+        return bool(stale)
+
+    def _furnish(self, api: Api, started: Mapping[str, Component]) -> None:
+        """Give fresh components what they need from us: the pause image, and rights in the API."""
+        if "containerd" in started:
+            self._wait([started["containerd"]], with_node=False)
+            archive = buildah.ensure_pause(self._settings, rendering.PAUSE_IMAGE)
+            self.ctr("images", "import", str(archive))
+        if "kube-apiserver" in started:
+            self._wait([started["kube-apiserver"]], with_node=False)
             for path, document in objects.build_objects().items():
                 api.apply(path, document)
-        for component in rest:
-            self._launch(node_process.pid, component, files)
-        return bool(stale)
 
     def _is_current(
         self,
@@ -187,18 +198,6 @@ class Cluster:
             return False
         stuck = process.uptime > _STUCK_AFTER and not api.answers(component)
         return process.fingerprint == component.fingerprint(files) and not stuck
-
-    def _launch(self, pid: int, component: Component, files: Mapping[Path, str]) -> None:
-        """Start a component in the node."""
-        fingerprint = component.fingerprint(files)
-        argv = node.enter(pid, *component.argv)
-        process = processes.start(self._settings, component.name, fingerprint, argv)
-        say(f"Started {component.name} (pid {process.pid}).")
-
-    def _import_pause(self) -> None:
-        """Give containerd the image that holds a pod's namespaces."""
-        archive = buildah.ensure_pause(self._settings, rendering.PAUSE_IMAGE)
-        self.ctr("images", "import", str(archive))
 
     def _wait(self, components: Iterable[Component], *, with_node: bool = True) -> None:
         """Wait until all given components are healthy, and report the first that dies."""
@@ -219,7 +218,9 @@ class Cluster:
                 return
             now = time.monotonic()
             if now - began > _PATIENCE:
-                raise DevclusterError(f"The cluster is not healthy after {_PATIENCE:.0f} s: {problem}.")
+                raise DevclusterError(
+                    f"The cluster is not healthy after {_PATIENCE:.0f} s: {problem}."
+                )
             if now - reported > 5:
                 say(f"  waiting: {problem}")
                 reported = now

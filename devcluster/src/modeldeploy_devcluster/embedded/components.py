@@ -58,11 +58,17 @@ def build_components(
 def _etcd(settings: Settings) -> Component:
     """Etcd without fsync: a test cluster may lose its data with the machine's power."""
     client = "http://127.0.0.1:2379"
-    argv = ("etcd", f"--data-dir={settings.data('etcd')}", "--unsafe-no-fsync")
-    argv += (f"--listen-client-urls={client}", f"--advertise-client-urls={client}")
-    argv += ("--listen-peer-urls=http://127.0.0.1:2380", "--quota-backend-bytes=4294967296")
-    argv += ("--auto-compaction-mode=periodic", "--auto-compaction-retention=10m")
-    argv += (f"--listen-metrics-urls=http://{settings.node_ip}:2381", "--logger=zap")
+    argv = (
+        "etcd",
+        f"--data-dir={settings.data('etcd')}",
+        "--unsafe-no-fsync",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        "--listen-peer-urls=http://127.0.0.1:2380",
+        f"--listen-metrics-urls=http://{settings.node_ip}:2381",
+        "--quota-backend-bytes=4294967296",
+        "--logger=zap",
+    )
     return Component("etcd", argv, f"http://{settings.node_ip}:2381/health", needs_api=False)
 
 
@@ -186,4 +192,3 @@ def _control_plane_flags(settings: Settings, name: str) -> tuple[str, ...]:
     roles = ("kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig")
     flags = tuple(f"--{role}={kubeconfig}" for role in roles)
     return (*flags, *_serving_flags(settings), "--leader-elect=false", "--profiling=false")
-

@@ -134,7 +134,19 @@ def _remove_mount_points(settings: Settings) -> None:
 
 def _connect(settings: Settings, pid: int) -> None:
     """Link the node to the machine, and lead pod and Service addresses through it."""
-    _run("ip", "link", "add", settings.link, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+    _run(
+        "ip",
+        "link",
+        "add",
+        settings.link,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "eth0",
+        "netns",
+        str(pid),
+    )
     _run("ip", "address", "add", f"{settings.host_ip}/30", "dev", settings.link)
     _run("ip", "link", "set", settings.link, "up")
     _run(*enter(pid, "ip", "link", "set", "lo", "up"))
@@ -175,7 +187,9 @@ def _remove_cgroup(folder: Path) -> None:
                 Path(path).rmdir()
             except OSError as error:
                 if time.monotonic() > deadline:
-                    raise DevclusterError(f"The cgroup {path} cannot be removed: {error}.") from error
+                    raise DevclusterError(
+                        f"The cgroup {path} cannot be removed: {error}."
+                    ) from error
         time.sleep(0.02)
 
 

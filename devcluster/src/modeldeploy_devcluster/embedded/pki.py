@@ -42,7 +42,9 @@ def ensure(settings: Settings) -> None:
     """Make every certificate, key and kubeconfig that does not exist yet."""
     settings.pki("").mkdir(parents=True, exist_ok=True, mode=0o700)
     if not settings.pki("ca.crt").exists():
-        _openssl("req", "-x509", *_KEY, "-subj", "/CN=modeldeploy-devcluster", *_files(settings, "ca"))
+        _openssl(
+            "req", "-x509", *_KEY, "-subj", "/CN=modeldeploy-devcluster", *_files(settings, "ca")
+        )
     if not settings.pki("service-account.key").exists():
         curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
         key = str(settings.pki("service-account.key"))

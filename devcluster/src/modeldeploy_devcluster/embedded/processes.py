@@ -57,7 +57,9 @@ def find(settings: Settings) -> dict[str, Running]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             running = _read(settings, entry)
-            if running and (running.name not in found or running.uptime > found[running.name].uptime):
+            if running and (
+                running.name not in found or running.uptime > found[running.name].uptime
+            ):
                 found[running.name] = running
     return found
 

@@ -46,7 +46,9 @@ def build_files(settings: Settings, machine: Machine) -> dict[Path, str]:
         f'server = "{registry}"\n[host."{registry}"]\ncapabilities = ["pull", "resolve"]\n'
     )
     texts["Corefile"] = build_corefile(settings)
-    texts["resolv.conf"] = ""  # pods that ask for the node's own resolver get none: no way leads out
+    texts["resolv.conf"] = (
+        ""  # pods that ask for the node's own resolver get none: no way leads out
+    )
     return {settings.etc(name): text for name, text in texts.items()}
 
 

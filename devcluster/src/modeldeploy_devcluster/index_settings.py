@@ -20,10 +20,10 @@ _BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 
 def build_pip_conf(texts: Iterable[str], environ: Mapping[str, str]) -> str:
-    """
+    r"""
     Build a pip.conf with the machine's index settings, and none that name paths of the machine.
 
-    >>> print(build_pip_conf(["[global]\\nindex-url = https://a/\\ncert = /b\\n"], {}))
+    >>> print(build_pip_conf(["[global]\nindex-url = https://a/\ncert = /b\n"], {}))
     [global]
     cert = /run/secrets/ca
     index-url = https://a/
