@@ -97,6 +97,12 @@ class RestClient:
             self._streams[1].close()
             self._streams = None
 
+    async def aclose(self) -> None:
+        """
+        Close the connection, in the same words as a gRPC client.
+        """
+        self.close()
+
 
 class GrpcClient:
     """

@@ -48,8 +48,10 @@ class Router:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._draining = threading.Event()
+        self._ended = threading.Event()
+        self._over = threading.Event()
         self._stopped = threading.Event()
-        self._haproxy = HAProxy(settings.haproxy, settings.name, _frame(settings))
+        self._haproxy = HAProxy(settings.haproxy, settings.name, _frame(settings), self._end)
         self._loop = Loop(self._haproxy)
         self._knowledge = Knowledge(self._loop.wake)
 
@@ -60,6 +62,8 @@ class Router:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._drain)
         self._haproxy.start()
+        if self._draining.is_set():
+            self._haproxy.stop()
         Web((_bind(self._settings), self._settings.status_port), self._loop, self._draining).start()
         self._watch()
         threading.Thread(target=self._stand_in, name="stand-in", daemon=True).start()
@@ -68,15 +72,13 @@ class Router:
         return self._wait()
 
     def _wait(self) -> int:
-        status = None
-        while status is None and not self._draining.is_set():
-            # Waiting in short turns lets signals be handled; HAProxy's end is noticed at once.
-            status = self._haproxy.wait(1.0)
-        if status is not None and not self._draining.is_set():
-            log.error("HAProxy ended with status %d. It said:\n%s", status, self._haproxy.tail())
+        self._over.wait()
+        if not self._draining.is_set():
+            said = self._haproxy.tail()
+            log.error("HAProxy ended with status %s. It said:\n%s", self._haproxy.status, said)
             return 1
         bound = self._settings.drain_seconds + self._settings.stop_seconds
-        if self._haproxy.wait(bound + 1.0) is None:
+        if not self._ended.wait(bound + 1.0):
             log.warning("Requests were still in flight after %.0f s; ending now.", bound)
             self._haproxy.kill()
         self._stopped.set()
@@ -88,6 +90,11 @@ class Router:
             log.info("Got %s: draining.", signal.Signals(number).name)
             self._draining.set()
             self._haproxy.stop()
+            self._over.set()
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._over.set()
 
     def _watch(self) -> None:
         settings = self._settings

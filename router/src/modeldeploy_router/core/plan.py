@@ -80,7 +80,7 @@ def decide(
 
     Args:
         routing: the wanted routing.
-        used: the addresses that get traffic, by slot; a slot that it lacks keeps the servers it has.
+        used: the addresses that get traffic, by slot; a slot that it lacks is left alone.
         seen: what HAProxy has.
         leaving: the `leaving` of the pass before.
         now: a clock that only goes forward, in seconds.

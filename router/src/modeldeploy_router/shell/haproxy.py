@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,9 +35,11 @@ class HAProxy:
     One HAProxy process, started by `start` and driven by its socket.
 
     Safe to use from several threads: each command has a connection of its own.
+    `ended` is called once, from a thread of its own, when the process has ended.
     """
 
-    def __init__(self, program: str, name: str, frame: Frame) -> None:
+    def __init__(self, program: str, name: str, frame: Frame, ended: Callable[[], None]) -> None:
+        self._ended = ended
         self._program = program
         self._name = name
         self._frame = frame
@@ -65,18 +68,15 @@ class HAProxy:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        threading.Thread(target=self._forward, name="haproxy-log", daemon=True).start()
+        threading.Thread(target=self._follow, name="haproxy", daemon=True).start()
         self._wait_until_it_answers()
 
-    def wait(self, seconds: float | None) -> int | None:
+    @property
+    def status(self) -> int | None:
         """
-        Wait for the process to end and return its exit status, None if it still runs.
+        Return the process' exit status, None while it runs.
         """
-        assert self._process is not None  # noqa: S101  start() comes first
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
+        return self._process.poll() if self._process else None
 
     def stop(self) -> None:
         """
@@ -165,19 +165,23 @@ class HAProxy:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    def _forward(self) -> None:
-        assert self._process is not None  # noqa: S101  start() comes first
-        for line in self._process.stdout or ():
+    def _follow(self) -> None:
+        process = self._process
+        for line in (process.stdout if process else None) or ():
             self._tail.append(line.rstrip())
-            log.info("haproxy: %s", line.rstrip())
+            level = logging.DEBUG if line.startswith("[NOTICE]") else logging.INFO
+            log.log(level, "haproxy: %s", line.rstrip())
+        if process:
+            process.wait()
+        self._ended()
 
     def _wait_until_it_answers(self) -> None:
         pause = 0.02
         for _ in range(round(START_SECONDS / pause)):
-            status = self.wait(pause)
-            if status is not None:
+            time.sleep(pause)
+            if self.status is not None:
                 raise HAProxyError(
-                    f"HAProxy ended with status {status} at its start.\n{self.tail()}"
+                    f"HAProxy ended with status {self.status} at its start.\n{self.tail()}"
                 )
             try:
                 self.command("show version")
