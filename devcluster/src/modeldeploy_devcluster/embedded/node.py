@@ -61,6 +61,9 @@ def clear(settings: Settings) -> None:
     node = processes.find(settings).get(processes.NODE)
     if node:
         processes.stop(node, grace=0)
+        deadline = time.monotonic() + 3
+        while Path(f"/proc/{node.pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)  # until the machine's init has taken note
     if Path(f"/sys/class/net/{settings.link}").exists():
         _run("ip", "link", "delete", settings.link)
     for root in _cgroup_roots("cgroup", "cgroup2"):

@@ -113,9 +113,6 @@ def stop(running: Running, grace: float = 3) -> None:
                 return
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         select.select([handle], [], [], 30)
-        deadline = time.monotonic() + 2
-        while Path(f"/proc/{running.pid}").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)  # until its parent has taken note
     except ProcessLookupError:
         return
     finally:
