@@ -17,8 +17,38 @@ from modeldeploy_runtime.tensors.dtypes import Array, DType, TensorSpec
 
 # A call that takes less is over before another thread could have taken it.
 CHEAP_SECONDS = 300e-6
+# A call that takes more holds up everybody else's; so many calls after it go to threads.
+COSTLY_SECONDS = 5e-3
+CAREFUL_CALLS = 50
 
 MakeCallable = Callable[[Iterable[str], Iterable[str]], Any]
+
+
+class Pace:
+    """
+    How long calls take, judged with care; threads may race here, as each judgement is a fair one.
+
+    Among threads a call's time includes waiting for the interpreter, so that the best of recent
+    calls tells what the model needs.  One call far above it is a reason to be careful for a while.
+    """
+
+    def __init__(self) -> None:
+        # Until the first call has been timed, a signature counts as slow.
+        self._best = 1.0
+        self._careful = 0
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether calls cost less than handing them to a thread."""
+        return self._best < CHEAP_SECONDS and not self._careful
+
+    def note(self, seconds: float) -> None:
+        """Take one call into account."""
+        self._best = min(seconds, 1.02 * self._best)
+        if seconds > COSTLY_SECONDS:
+            self._careful = CAREFUL_CALLS
+        elif self._careful:
+            self._careful -= 1
 
 
 class SessionSignature:
@@ -35,13 +65,12 @@ class SessionSignature:
         self._make_callable = make_callable
         self._calls: dict[tuple[str, ...], _Call] = {}
         self._making = threading.Lock()
-        # Until the first call has been timed, the signature counts as slow.
-        self._seconds = 1.0
+        self._pace = Pace()
 
     @property
     def is_cheap(self) -> bool:
-        """Whether the slowest of the recent calls was over at once."""
-        return self._seconds < CHEAP_SECONDS
+        """Whether recent calls were over at once."""
+        return self._pace.is_cheap
 
     def run(self, inputs: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Array]:
         """Compute the named outputs; errors of the model come as ``ServingError``."""
@@ -59,9 +88,7 @@ class SessionSignature:
             if translated is None:
                 raise
             raise translated from error
-        elapsed = time.perf_counter() - started
-        # Jumps up at once and comes down slowly: one slow call is enough to be careful.
-        self._seconds = max(elapsed, 0.9 * self._seconds + 0.1 * elapsed)
+        self._pace.note(time.perf_counter() - started)
         return call.answer(feeds, results)
 
     def _make(self, wanted: tuple[str, ...]) -> "_Call":

@@ -23,11 +23,10 @@ def to_arrays(document: Document, specs: Mapping[str, TensorSpec]) -> dict[str, 
         InvalidArgumentError: The rows do not fit the inputs or one another.
     """
     instances = document.value[KEY]
-    shown = f"JSON Value: {json_text.show(document.value)}"
     if not isinstance(instances, list):
-        raise errors.InvalidArgumentError(f"{shown} Expecting 'instances' to be an list/array")
+        raise _refuse(document, "Expecting 'instances' to be an list/array")
     if not instances:
-        raise errors.InvalidArgumentError(f"{shown} No values in 'instances' array")
+        raise _refuse(document, "No values in 'instances' array")
     if _is_object(instances[0]):
         return _from_objects(instances, specs, has_words=document.has_words)
     if len(specs) > 1:
@@ -36,6 +35,10 @@ def to_arrays(document: Document, specs: Mapping[str, TensorSpec]) -> dict[str, 
             "required as per tensorinfo_map"
         )
     return _from_values(instances, specs, has_words=document.has_words)
+
+
+def _refuse(document: Document, why: str) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(f"JSON Value: {json_text.show(document.value)} {why}")
 
 
 def _is_object(element: Any) -> bool:
