@@ -27,10 +27,18 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue) -> None:
     async def on_child(namespace: str | None, labels: Any, **_: Any) -> None:
         queue.ask(str(namespace), labels[names.DEPLOYMENT_LABEL])
 
+    kopf.on.login(registry=registry, id="login")(_log_in)
     kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="object")(on_object)
     for child in WATCHED_CHILDREN:
         labels = {names.DEPLOYMENT_LABEL: kopf.PRESENT}
         kopf.on.event(*child, labels=labels, registry=registry, id=child[-1])(on_child)
+
+
+def _log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """
+    Find credentials: the pod's service account, or the kubeconfig outside a cluster.
+    """
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
 def configure(settings: kopf.OperatorSettings) -> None:

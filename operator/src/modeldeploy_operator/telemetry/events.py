@@ -3,6 +3,7 @@ Kubernetes events: told once when something happens, not at every pass.
 """
 
 import logging
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -47,7 +48,7 @@ class Recorder:
         event = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{name}.", "namespace": namespace},
+            "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": namespace},
             "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "type": "Warning" if note.warning else "Normal",
             "reason": note.reason,
