@@ -9,6 +9,7 @@ that everybody can notice, and then finishes what it has begun.
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -43,8 +44,9 @@ class Server:
         self._settings = settings
         models = list(models)
         threads = cpus.available()
+        self._loader = SavedModelLoader(_load_options(settings))
         manager = Manager(
-            SavedModelLoader(_load_options(settings)),
+            self._loader,
             Retries(settings.max_num_load_retries, settings.load_retry_interval_micros / 1e6),
         )
         self._source = FilesystemSource(
@@ -75,6 +77,8 @@ class Server:
         rest = asyncio.create_task(self._rest.run()) if self._rest else None
         if self._grpc:
             self._grpc.start()
+        # TensorFlow takes seconds to import: they pass while the first version is looked for.
+        threading.Thread(target=self._loader.prepare, name="prepare", daemon=True).start()
         self._source.start()
         _log.info(
             "Listening: gRPC on port %d, REST on port %d (0 means not at all).",

@@ -7,7 +7,13 @@ Labels never hold what a client may invent: a model that does not exist is count
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Metric, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -46,6 +52,8 @@ class Metrics:
     """All metrics of one server; threads may call every method at any time."""
 
     def __init__(self, states: StateSource) -> None:
+        # A series for the birth of each series would only double their number.
+        disable_created_metrics()
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "modeldeploy_requests",
