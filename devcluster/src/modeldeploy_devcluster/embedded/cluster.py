@@ -53,14 +53,7 @@ class Cluster:
         """End everything and remove everything but the cache."""
         packages.require_root("Taking the embedded cluster down")
         with toolchain.locked(self._settings, "cluster"):
-            node.clear(self._settings)
-            for running in processes.find(self._settings).values():
-                processes.stop(running, grace=0)
-            shutil.rmtree(self._settings.state, ignore_errors=True)
-            if self._settings.state.exists():
-                raise DevclusterError(
-                    f"{self._settings.state} cannot be removed; something uses it."
-                )
+            self._remove()
         say("The cluster is down; only the cache of built programs and images is left.")
 
     def start(self, name: str) -> None:
@@ -114,6 +107,15 @@ class Cluster:
             raise DevclusterError(f"`ctr {' '.join(arguments)}` failed: {result.stderr.strip()}")
         return result.stdout
 
+    def _remove(self) -> None:
+        """End everything and remove all that the cluster owns."""
+        node.clear(self._settings)
+        for running in processes.find(self._settings).values():
+            processes.stop(running, grace=0)
+        shutil.rmtree(self._settings.state, ignore_errors=True)
+        if self._settings.state.exists():
+            raise DevclusterError(f"{self._settings.state} cannot be removed; something uses it.")
+
     def _node_pid(self) -> int:
         """Find the node's first process."""
         running = processes.find(self._settings).get(processes.NODE)
@@ -136,9 +138,10 @@ class Cluster:
         """Write keys and configuration files."""
         wanted = self._audit() if audit is None else audit
         components, files = self._describe(audit=wanted)
+        if self._settings.state.exists() and not self._settings.pki("ca.crt").exists():
+            say("The keys of the last cluster are lost, so it cannot be used; making a new one.")
+            self._remove()
         self._settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
-        if not self._settings.pki("ca.crt").exists():
-            node.clear(self._settings)  # nobody can talk to a cluster whose keys are lost
         (self._settings.state / "options.json").write_text(json.dumps({"audit": wanted}))
         pki.ensure(self._settings)
         for path, text in files.items():
