@@ -1,0 +1,227 @@
+"""
+A small API server in memory, and pods on it that answer HTTP.
+
+`FakeKube` implements the operator's own Protocol `Kube`: objects by path, label selectors,
+resource versions that grow with each change, and 404 and 409 where the real one answers so.
+`FakePods` plays the controllers and the kubelet: it runs what Deployments ask for, and answers the
+operator's questions to routers and servers over a Unix socket, by the address that is asked.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from modeldeploy_operator.cluster.port import ConflictError, GoneError, Manifest
+
+_SERVERS_OWN = ("uid", "resourceVersion", "generation", "creationTimestamp")
+
+
+class FakeKube:
+    """
+    Objects by path. `writes` lists every request that changed something.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Manifest] = {}
+        self.writes: list[tuple[str, str]] = []
+        self.refusals: dict[tuple[str, str], Exception] = {}
+        self._clock = 0
+
+    def put(self, path: str, manifest: Manifest) -> Manifest:
+        """
+        Store an object, as if somebody else had written it.
+        """
+        stored = copy.deepcopy(manifest)
+        before = self.objects.get(path)
+        self._clock += 1
+        metadata = stored.setdefault("metadata", {})
+        if before:
+            metadata.update({k: v for k, v in before["metadata"].items() if k in _SERVERS_OWN})
+        metadata.setdefault("uid", f"uid-of-{path}")
+        changed = before is None or before.get("spec") != stored.get("spec")
+        metadata["generation"] = metadata.get("generation", 0) + (1 if before and changed else 0)
+        metadata["resourceVersion"] = str(self._clock)
+        self.objects[path] = stored
+        return copy.deepcopy(stored)
+
+    def refuse(self, method: str, path: str, error: Exception) -> None:
+        """
+        Refuse requests of this kind until `refusals` is cleared.
+        """
+        self.refusals[(method, path)] = error
+
+    def named(self, name: str) -> list[str]:
+        """
+        List the plurals under which an object of that name exists.
+        """
+        return sorted(p.split("/")[-2] for p in self.objects if p.rsplit("/", 1)[1] == name)
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Manifest:
+        """
+        Read one object, or list a kind by its labels.
+        """
+        self._check("GET", path)
+        if path in self.objects:
+            return copy.deepcopy(self.objects[path])
+        if len(path.partition("/namespaces/")[2].split("/")) > 2:
+            raise GoneError(f"{path} is not there")
+        wanted = _selector((query or {}).get("labelSelector", ""))
+        found = [
+            copy.deepcopy(item)
+            for where, item in sorted(self.objects.items())
+            if where.rsplit("/", 1)[0] == path
+            and wanted.items() <= item["metadata"].get("labels", {}).items()
+        ]
+        for item in found:  # as in a real list, the items do not say what they are
+            item.pop("apiVersion", None)
+            item.pop("kind", None)
+        return {"items": found}
+
+    async def apply(self, path: str, manifest: Manifest) -> Manifest:
+        """
+        Store what is applied; only what the server itself keeps survives.
+        """
+        self._check("PATCH", path)
+        self.writes.append(("PATCH", path))
+        before = self.objects.get(path, {})
+        kept = {"status": before["status"]} if "status" in before else {}
+        return self.put(path, {**manifest, **kept})
+
+    async def send(self, method: str, path: str, body: Manifest) -> Manifest:
+        """
+        Create, replace the status, or delete.
+        """
+        self._check(method, path)
+        if method == "POST":
+            path = f"{path}/{body['metadata']['name']}"
+            self.writes.append((method, path))
+            return self.put(path, body)
+        target = path.removesuffix("/status")
+        if target not in self.objects:
+            raise GoneError(f"{target} is not there")
+        if method == "DELETE":
+            self.writes.append((method, path))
+            return self.objects.pop(target)
+        if body["metadata"]["resourceVersion"] != self.version(target):
+            raise ConflictError(f"{target} has been modified")
+        self.writes.append((method, path))
+        return self.put(target, {**self.objects[target], "status": body["status"]})
+
+    def version(self, path: str) -> str:
+        """
+        Return the resourceVersion of an object.
+        """
+        return str(self.objects[path]["metadata"]["resourceVersion"])
+
+    def _check(self, method: str, path: str) -> None:
+        error = self.refusals.get((method, path))
+        if error:
+            raise error
+
+
+def _selector(text: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in text.split(",") if part)
+
+
+class FakePods:
+    """
+    Runs the pods that Deployments ask for, and answers for them.
+
+    `lag` makes routers confirm nothing new; `broken` maps a revision to a load error.
+    """
+
+    def __init__(self, kube: FakeKube, namespace: str = "vision") -> None:
+        self._kube = kube
+        self._root = f"/namespaces/{namespace}"
+        self._owner: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}
+        self._confirmed: dict[str, Any] | None = None
+        self.broken: dict[str, str] = {}
+        self.lag = False
+
+    def settle(self) -> None:
+        """
+        Let every Deployment have its pods, all ready but the broken ones, and routers confirm.
+        """
+        pods = f"/api/v1{self._root}/pods/"
+        wanted = {f"{pods}{name}": pod for name, pod in self._wanted().items()}
+        for path in [p for p in self._kube.objects if p.startswith(pods) and p not in wanted]:
+            del self._kube.objects[path]
+        for path, manifest in wanted.items():
+            if self._kube.objects.get(path, {}).get("status") != manifest["status"]:
+                self._kube.put(path, manifest)
+        routing = [o for p, o in self._kube.objects.items() if p.endswith("-routing")]
+        if routing and not self.lag:
+            self._confirmed = json.loads(routing[0]["data"]["routing.json"])
+
+    def _wanted(self) -> dict[str, Manifest]:
+        root = f"/apis/apps/v1{self._root}/deployments/"
+        return {
+            f"{path.removeprefix(root)}-{number}": self._pod(
+                f"{path.removeprefix(root)}-{number}",
+                deployment["spec"]["template"]["metadata"]["labels"],
+            )
+            for path, deployment in self._kube.objects.items()
+            if path.startswith(root)
+            for number in range(deployment["spec"]["replicas"])
+        }
+
+    def _pod(self, name: str, labels: dict[str, str]) -> Manifest:
+        revision = labels.get("serving.modeldeploy.io/revision", "")
+        address = self._address(name)
+        self._owner[address] = revision
+        ready = revision not in self.broken
+        fetched = json.dumps({"code": "Fetched", "digest": f"sha256:of-{revision}"})
+        return {
+            "metadata": {"name": name, "labels": labels},
+            "status": {
+                "podIP": address,
+                "conditions": [{"type": "Ready", "status": str(ready)}],
+                "initContainerStatuses": [
+                    {
+                        "name": "fetch",
+                        "state": {"terminated": {"exitCode": 0, "message": fetched}},
+                    }
+                ],
+                "containerStatuses": [{"name": "server", "state": {"running": {}}}],
+            },
+        }
+
+    def _address(self, name: str) -> str:
+        return self._addresses.setdefault(name, f"10.0.0.{len(self._addresses) + 1}")
+
+    def app(self) -> web.Application:
+        """
+        Build the HTTP side of every pod; whom a request is for stands in its Host.
+        """
+        app = web.Application()
+        app.router.add_get("/status", self._router_status)
+        app.router.add_get("/v1/models/{model}/versions/{version}", self._model_status)
+        return app
+
+    async def _router_status(self, _request: web.Request) -> web.Response:
+        routing = self._confirmed
+        if routing is None:
+            return web.json_response({"generation": 0, "slots": {}})
+        slots = {
+            slot: {"revision": pool["revision"], "up": self._up(pool["revision"])}
+            for slot, pool in routing["slots"].items()
+        }
+        return web.json_response({"generation": routing["generation"], "slots": slots})
+
+    def _up(self, revision: str) -> int:
+        return sum(
+            1
+            for path, pod in self._kube.objects.items()
+            if "/pods/" in path
+            and pod["metadata"]["labels"].get("serving.modeldeploy.io/revision") == revision
+            and pod["status"]["conditions"][0]["status"] == "True"
+        )
+
+    async def _model_status(self, request: web.Request) -> web.Response:
+        revision = self._owner[request.host.split(":")[0]]
+        error = {"error_code": "INVALID_ARGUMENT", "error_message": self.broken[revision]}
+        return web.json_response({"model_version_status": [{"state": "END", "status": error}]})
