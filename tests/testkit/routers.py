@@ -28,6 +28,18 @@ CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 LABEL = "serving.modeldeploy.io/deployment"
 
+# The example of ARCHITECTURE.md.
+EXAMPLE: dict[str, Any] = {
+    "generation": 7,
+    "model": "mnist",
+    "slots": {
+        "a": {"revision": "0a1b2c3d4e", "service": "mnist-0a1b2c3d4e", "version": "1"},
+        "b": {"revision": "5f6a7b8c9d", "service": "mnist-5f6a7b8c9d", "version": "2"},
+    },
+    "roles": {"stable": "a", "canary": "b"},
+    "weight": 1000,
+}
+
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
     """

@@ -91,7 +91,7 @@ async def serve_rest(identity: Identity, port: int) -> asyncio.Server:
                 method, path, headers, _ = await read_request(reader)
                 writer.write(await answer(identity, method, path, headers))
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             writer.close()
 
     return await asyncio.start_server(connected, identity.address, port, limit=1 << 20)

@@ -82,3 +82,17 @@ async def test_messages_of_19_mb_pass(router: Bench, rest: RestClient, rpc: Grpc
         status, _, _ = await rest.send("POST", "/v1/models/mnist:predict", body)
         assert status == 200
         assert b"version" in await rpc.call(PREDICT, body)
+
+
+async def test_the_rest_port_speaks_http2_without_tls(router: Bench) -> None:
+    """
+    One bind serves HTTP/1.1 and h2c: a gRPC client that errs there gets an answer, not a hang-up.
+    """
+    router.route(routing(1))
+    router.start()
+    lost = GrpcClient(router.address, 8501)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await lost.call(PREDICT)
+    await lost.aclose()
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "404" in str(caught.value.details())

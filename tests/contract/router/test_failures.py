@@ -193,3 +193,25 @@ async def test_a_models_own_errors_are_its_answers(
     assert router.slot("a") == {
         "revision": "aaaaaaaaaa", "up": 2, "endpoints": 2, "requests": 41, "failures": 40
     }  # fmt: skip
+
+
+async def test_a_server_that_ends_before_the_cluster_says_so(
+    router: Bench, mortal: Upstream
+) -> None:
+    """
+    A server that closes its connections by itself fails no small request either.
+
+    This is about REST: a gRPC server that stops answers CANCELLED, and what a server answers is
+    passed on. It has to go on serving until the routers have learnt that it is leaving.
+    """
+    router.route(routing(1, 5000))
+    router.pool("b", mortal.address, "127.71.2.1")
+    router.start()
+    async with Load(router.address, rest=12, rpc=0, pause=0) as load:
+        for _ in range(3):
+            await asyncio.sleep(0.7)
+            await asyncio.to_thread(mortal.end)
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(mortal.start)
+    assert load.tally.addresses[mortal.address] > 100
+    assert not load.tally.failures

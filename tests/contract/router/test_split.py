@@ -40,13 +40,14 @@ async def test_rest_is_split_by_weight(router: Bench, weight: int) -> None:
     assert_share(tally, weight / 10_000)
 
 
-@pytest.mark.parametrize("weight", [1000, 50])
+@pytest.mark.parametrize(("weight", "threads"), [(1000, "1"), (50, "1"), (1000, "2")])
 async def test_one_grpc_connection_is_split_by_weight(
-    router: Bench, weight: int, rpc: GrpcClient
+    router: Bench, weight: int, threads: str, rpc: GrpcClient
 ) -> None:
     """
-    The calls on a single long-lived gRPC connection are split one by one.
+    The calls on a single long-lived gRPC connection are split one by one, over all servers.
     """
+    router.environment["MODELDEPLOY_THREADS"] = threads
     router.route(routing(1, weight))
     router.start()
     tally = await send_many(rpc.predict, 10_000, 16)
