@@ -152,6 +152,8 @@ def _as_load_error(error: Exception) -> errors.LoadError:
     if translated is not None:
         permanent = translated.code not in _TRANSIENT
         return errors.LoadError(translated.message, translated.code, permanent=permanent)
-    # The v1 loader says "no such file" by OSError; other OSErrors may pass.
-    permanent = not isinstance(error, OSError | MemoryError) or "does not exist" in str(error)
-    return errors.LoadError(f"{type(error).__name__}: {error}", permanent=permanent)
+    # The v1 loader reports bad files by OSErrors of its own making, which have no number.
+    may_pass = isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno is not None
+    )
+    return errors.LoadError(f"{type(error).__name__}: {error}", permanent=not may_pass)

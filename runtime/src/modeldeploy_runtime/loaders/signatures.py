@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.tensors import dtypes, proto
@@ -120,10 +122,10 @@ class _Call:
             for alias, name in zip(wanted, names, strict=True)
         ]
 
-    def answer(self, feeds: list[Array], results: Sequence[Array]) -> dict[str, Array]:
+    def answer(self, feeds: list[Array], results: Sequence[Any]) -> dict[str, Array]:
         """Name the results by their aliases."""
         return {
-            alias: feeds[index] if is_fed else results[index]
+            alias: feeds[index] if is_fed else _as_array(results[index])
             for alias, is_fed, index in self._sources
         }
 
@@ -136,6 +138,13 @@ def _fitting(index: int, array: Array, expected: DType) -> Array:
             f"Expects arg[{index}] to be {expected.name} but {name} is provided"
         )
     return array
+
+
+def _as_array(result: Any) -> Array:
+    """Make an array of a scalar, which TensorFlow gives back as a number or as bytes."""
+    if isinstance(result, np.ndarray):
+        return result
+    return np.array(result, dtype=object if isinstance(result, bytes) else None)
 
 
 def _specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:

@@ -20,13 +20,10 @@ from modeldeploy_runtime.tensors.dtypes import Array, DType
 MAX_FILLED_BYTES = 1 << 30
 
 # These fields hold packed fixed-size values: their bytes on the wire are those of the array.
-_PACKED_TAGS = {
-    "float_val": b"\x2a",
-    "double_val": b"\x32",
-    "scomplex_val": b"\x42",
-    "bool_val": b"\x5a",
-    "dcomplex_val": b"\x62",
-}
+_PACKED = ("float_val", "double_val", "scomplex_val", "bool_val", "dcomplex_val")
+_LENGTH_DELIMITED = 2
+_FIELDS = messages.TensorProto.DESCRIPTOR.fields_by_name
+_PACKED_TAGS = {name: bytes([_FIELDS[name].number << 3 | _LENGTH_DELIMITED]) for name in _PACKED}
 
 
 def decode(alias: str, proto: Any) -> Array:
