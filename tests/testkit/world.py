@@ -5,6 +5,7 @@ Pods become ready after some turns or never, routers confirm late, and the opera
 any two of its effects. It imitates only what the decision sees: counts, not objects.
 """
 
+import contextlib
 import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -134,10 +135,8 @@ class World:
         Let one turn pass: the operator acts (unless it is away), then the world goes on.
         """
         if act:
-            try:
+            with contextlib.suppress(OperatorDiedError):
                 self.act()
-            except OperatorDiedError:
-                pass
         self.live()
 
     def act(self) -> None:

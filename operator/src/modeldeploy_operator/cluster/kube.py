@@ -6,6 +6,7 @@ objects pass through unchanged, fields that the models do not know included.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,9 @@ async def connect() -> client.ApiClient:
     try:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
-        await config.load_kube_config(client_configuration=configuration)
+        # The library reads KUBECONFIG when it is imported, which may be too early.
+        path = os.environ.get("KUBECONFIG")
+        await config.load_kube_config(path, client_configuration=configuration)
     return client.ApiClient(configuration)
 
 

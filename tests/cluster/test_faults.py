@@ -1,0 +1,177 @@
+"""
+What dies: the operator, routers, model pods, the API server. Clients see what they may see.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testkit.cluster import (
+    MODEL,
+    OPERATOR_NAMESPACE,
+    Cluster,
+    Deployed,
+    given,
+    kubectl,
+    play,
+    processes_of,
+    until,
+)
+from testkit.traffic import Traffic
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
+
+STEPS = {"steps": [{"weight": 30, "approval": True}]}
+DEVCLUSTER = str(Path(sys.executable).with_name("devcluster"))
+IN_FLIGHT = 6
+"""The clients of the traffic: no more requests than these can be under way at one time."""
+
+
+async def _answered(traffic: Traffic, more: int = 150) -> None:
+    """
+    Wait until so many more requests were answered.
+    """
+    goal = traffic.seen.total("rest") + more
+
+    async def enough() -> bool:
+        return traffic.seen.total("rest") >= goal
+
+    await until(f"{more} more answers", enough, 60)
+
+
+async def _operator_pods(cluster: Cluster) -> list[dict[str, Any]]:
+    path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
+    answer = await cluster.kube.get(path, {"labelSelector": "app.kubernetes.io/name=modeldeploy"})
+    pods: list[dict[str, Any]] = answer["items"]
+    return pods
+
+
+def _kill(pod: dict[str, Any], program: str) -> None:
+    found = processes_of(pod, program)
+    assert found, f"{program} does not run in {pod['metadata']['name']}"
+    for process in found:
+        os.kill(process, signal.SIGKILL)
+
+
+async def _all_ready(deployed: Deployed, component: str, count: int) -> None:
+    """
+    Wait until so many pods of a component are ready.
+    """
+
+    async def ready() -> bool:
+        pods = await deployed.cluster.pods(deployed.name, component)
+        states = [s for pod in pods for s in pod["status"].get("containerStatuses", [])]
+        return len(pods) == count and len(states) == count and all(s["ready"] for s in states)
+
+    await until(f"{count} ready {component} pods of {deployed.name}", ready)
+
+
+def test_an_operator_that_is_killed_in_mid_step_goes_on_where_it_stood() -> None:
+    """
+    Traffic flows as it was while the operator is dead, and the rollout goes on at the same step.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        deployed = await given(cluster, "operator-dies", rollout=STEPS)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await deployed.want_version(2)
+            canary = await deployed.until_weight("30%")
+            (pod,) = await _operator_pods(cluster)
+            _kill(pod, "modeldeploy_operator")
+            await deployed.act(f"approve@{canary['revision']}/1")
+            status = await deployed.until_stable(2)
+            assert status["history"][0]["startedAt"] < str(canary["stepStartedAt"])
+        assert traffic.seen.failures == []
+        await deployed.delete()
+
+    play(scenario)
+
+
+def test_routers_deleted_scaled_and_killed() -> None:
+    """
+    A router that is deleted costs nothing; one that is killed costs what was in flight on it.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        deployed = await given(cluster, "router-dies", rollout=STEPS)
+        await _all_ready(deployed, "router", 2)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await _answered(traffic)
+            pod = (await cluster.pods(deployed.name, "router"))[0]
+            await kubectl("delete", "pod", pod["metadata"]["name"])
+            await _answered(traffic)
+            assert traffic.seen.failures == []
+            await _all_ready(deployed, "router", 2)
+            await deployed.patch({"spec": {"traffic": {"router": {"replicas": 3}}}})
+            await _all_ready(deployed, "router", 3)
+            await deployed.patch({"spec": {"traffic": {"router": {"replicas": 2}}}})
+            await _all_ready(deployed, "router", 2)
+            await _answered(traffic)
+            assert traffic.seen.failures == []
+            pod = (await cluster.pods(deployed.name, "router"))[0]
+            _kill(pod, "haproxy")
+            await _answered(traffic)
+            assert len(traffic.seen.failures) <= IN_FLIGHT, traffic.seen.failures
+            count = len(traffic.seen.failures)
+            await _all_ready(deployed, "router", 2)
+            await _answered(traffic)
+            assert len(traffic.seen.failures) == count, traffic.seen.failures
+        await deployed.delete()
+
+    play(scenario)
+
+
+def test_a_model_pod_killed_under_load_fails_no_request() -> None:
+    """
+    Requests that were not yet answered are sent again to another pod; nobody notices.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        deployed = await given(cluster, "pod-dies", replicas=2, rollout=STEPS)
+        await _all_ready(deployed, "server", 2)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await _answered(traffic)
+            pod = (await cluster.pods(deployed.name, "server"))[0]
+            _kill(pod, "modeldeploy-server")
+            await _answered(traffic)
+            await _all_ready(deployed, "server", 2)
+            pod = (await cluster.pods(deployed.name, "server"))[1]
+            await kubectl("delete", "pod", pod["metadata"]["name"])
+            await _answered(traffic)
+        assert traffic.seen.failures == []
+        await deployed.delete()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("seconds", [10, pytest.param(30, marks=pytest.mark.long)])
+def test_an_api_server_that_is_away_costs_nothing(seconds: int) -> None:
+    """
+    While the API server is away everything answers, and the rollout goes on when it is back.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        deployed = await given(cluster, "api-away", rollout=STEPS)
+        host = await deployed.host()
+        async with Traffic(host, MODEL) as traffic:
+            await deployed.want_version(2)
+            canary = await deployed.until_weight("30%")
+            command = [DEVCLUSTER, "stop", "kube-apiserver"]
+            await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+            try:
+                await _answered(traffic, more=seconds * 20)
+            finally:
+                command = [DEVCLUSTER, "start", "kube-apiserver"]
+                await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+            await deployed.act(f"approve@{canary['revision']}/1")
+            await deployed.until_stable(2)
+        assert traffic.seen.failures == []
+        await deployed.delete()
+
+    play(scenario)
