@@ -56,5 +56,5 @@ def parse_routing(config_map: dict[str, Any]) -> tuple[int, Routing] | None:
         canary = slots[roles["canary"]] if "canary" in roles else None
         routing = Routing(slots, slots[roles["stable"]], canary, int(content["weight"]))
         return int(content["generation"]), routing
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
