@@ -1,0 +1,122 @@
+"""
+The plan is the whole set of objects, in the order in which they are applied.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modeldeploy_operator.manifests.plan import Ground, Kept, build_plan
+from modeldeploy_operator.manifests.template import build_pod_template
+from modeldeploy_operator.resource import revisions
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.rollout.decision import Decision
+from modeldeploy_operator.rollout.memory import Memory
+from modeldeploy_operator.rollout.snapshot import Routing
+from modeldeploy_operator.rollout.states import State
+from testkit.objects import IMAGES, NOW, OWNER, a_spec
+
+TESTDATA = Path(__file__).parent.parent / "testdata"
+STEADY = Decision(memory=Memory(), state=State.STEADY, reason="Stable", message="")
+
+
+def _kept(number: int, spec: ModelDeploymentSpec) -> Kept:
+    revision = revisions.revision_of(spec, OWNER.name)
+    data = {
+        "version": revision.version,
+        "ingredients": revisions.ingredients(spec, OWNER.name),
+        "template": build_pod_template(OWNER, spec, revision, IMAGES),
+    }
+    return Kept(number, revision.version, data)
+
+
+def _many(count: int) -> dict[str, Kept]:
+    record = _kept(1, a_spec()).data
+    return {f"r{n:02}": Kept(n, str(n), record) for n in range(1, count + 1)}
+
+
+def _written(plan: tuple[dict[str, Any], ...]) -> list[tuple[str, str]]:
+    return [(manifest["kind"], manifest["metadata"]["name"]) for manifest in plan]
+
+
+def test_the_whole_plan_of_a_canary(request: pytest.FixtureRequest) -> None:
+    """
+    Everything that exists for a ModelDeployment in mid-canary, on one page; `--update-golden`.
+    """
+    common = {
+        "replicas": 2,
+        "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+        "traffic": {"router": {"replicas": 2, "resources": {"requests": {"cpu": "50m"}}}},
+    }
+    old, new = a_spec(1, **common), a_spec(2, **common)
+    stable, canary = (revisions.revision_of(s, OWNER.name).revision for s in (old, new))
+    decision = replace(
+        STEADY,
+        pools={stable: 2, canary: 1},
+        routing=Routing({"a": stable, "b": canary}, stable, canary, 1_000),
+        look_again_at=NOW,
+    )
+    kept = {stable: _kept(1, old), canary: _kept(2, new)}
+    digests = {stable: f"sha256:{'0' * 64}"}
+    plan = build_plan(decision, Ground(OWNER, new, IMAGES, kept, digests, 7))
+    text = yaml.safe_dump_all(plan, sort_keys=False, width=100)
+    path = TESTDATA / "canary-plan.yaml"
+    if request.config.getoption("--update-golden"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_routing_comes_before_pools() -> None:
+    """
+    Traffic leaves a pool before its pods do, so the routing is applied first.
+    """
+    kept = _many(1)
+    decision = replace(STEADY, pools={"r01": 1}, routing=Routing({"a": "r01"}, "r01"))
+    written = _written(build_plan(decision, Ground(OWNER, a_spec(), IMAGES, kept)))
+    order = [name for kind, name in written if kind in ("ConfigMap", "Deployment")]
+    assert order == ["mnist-routing", "mnist-r01", "mnist-router"]
+
+
+def test_without_a_routing_configuration_none_is_written() -> None:
+    """
+    A decision that publishes nothing leaves the ConfigMap out.
+    """
+    written = _written(build_plan(STEADY, Ground(OWNER, a_spec(), IMAGES)))
+    assert ("ConfigMap", "mnist-routing") not in written
+    assert written[-1] == ("PodDisruptionBudget", "mnist-router")
+
+
+def test_ten_revisions_are_kept() -> None:
+    """
+    Of more than ten, the ones in use and the newest of the others are kept.
+    """
+    decision = replace(STEADY, pools={"r01": 1})
+    plan = build_plan(decision, Ground(OWNER, a_spec(), IMAGES, _many(12)))
+    kept = {name for kind, name in _written(plan) if kind == "ControllerRevision"}
+    assert kept == {"mnist-r01", *(f"mnist-r{n:02}" for n in range(4, 13))}
+
+
+def test_an_operators_upgrade_changes_no_pod() -> None:
+    """
+    The kept template is used as it was rendered, whatever the operator's images are now.
+    """
+    kept = _many(1)
+    newer = replace(IMAGES, runtime="images.example/runtime:2")
+    plan = build_plan(replace(STEADY, pools={"r01": 1}), Ground(OWNER, a_spec(), newer, kept))
+    [pool] = [m for m in plan if m["metadata"]["name"] == "mnist-r01" and m["kind"] == "Deployment"]
+    assert pool["spec"]["template"] == kept["r01"].data["template"]
+
+
+def test_everything_belongs_to_its_owner() -> None:
+    """
+    Every object is in the owner's namespace, refers to it, and carries its label.
+    """
+    plan = build_plan(replace(STEADY, pools={"r01": 1}), Ground(OWNER, a_spec(), IMAGES, _many(1)))
+    for manifest in plan:
+        metadata = manifest["metadata"]
+        assert metadata["namespace"] == "vision"
+        assert metadata["ownerReferences"] == [OWNER.reference()]
+        assert metadata["labels"]["serving.modeldeploy.io/deployment"] == "mnist"
