@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testkit.load import GrpcClient, RestClient, Tally, send_many
-from testkit.routers import Bench, Upstream, bench, routing, until
+from testkit.routers import NET, Bench, Upstream, bench, routing, until
 
 PAIR_MEGABYTES = 120.0
 ADDED_P50_MILLISECONDS = 1.0
-SERVER = "127.71.8.1"
+SERVER = f"{NET}.8.1"
 
 
 @dataclass(frozen=True, slots=True)

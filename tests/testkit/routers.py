@@ -27,6 +27,10 @@ NAME = "mnist"
 CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 LABEL = "serving.modeldeploy.io/deployment"
+# Loopback addresses of this process' own: two runs on one machine do not meet.
+NET = f"127.{64 + os.getpid() % 128}"
+STABLE = (f"{NET}.1.1", f"{NET}.1.2")
+CANARY = f"{NET}.2.1"
 
 # The example of ARCHITECTURE.md.
 EXAMPLE: dict[str, Any] = {
@@ -247,11 +251,11 @@ class Bench:
 @contextlib.contextmanager
 def bench(folder: Path, number: int, **environment: str) -> Iterator[Bench]:
     """
-    Give a router at 127.71.0.NUMBER that is not started yet, with an API server that answers.
+    Give a router at NET.0.NUMBER that is not started yet, with an API server that answers.
     """
-    api = KubeAPI(folder, f"127.71.9.{number}")
+    api = KubeAPI(folder, f"{NET}.9.{number}")
     api.start()
-    under_test = Bench(folder, f"127.71.0.{number}", api, environment)
+    under_test = Bench(folder, f"{NET}.0.{number}", api, environment)
     try:
         yield under_test
     finally:

@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 
 from testkit.load import GrpcClient, RestClient
-from testkit.routers import Bench, Upstream, bench
+from testkit.routers import CANARY, STABLE, Bench, Upstream, bench
 
 NUMBERS = itertools.count(1)
-
-STABLE = ("127.71.1.1", "127.71.1.2")
-CANARY = "127.71.2.1"
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from testkit.load import GrpcClient, Load, RestClient, Tally, send_many
-from testkit.routers import Bench, Upstream, endpoint, routing, until
+from testkit.routers import CANARY, NET, Bench, Upstream, endpoint, routing, until
 
 MORTAL = count(1)
 
@@ -20,7 +20,7 @@ def mortal(upstreams: None) -> Iterator[Upstream]:
     """
     A server of version 2 that the test may kill.
     """
-    server = Upstream(f"127.71.3.{next(MORTAL)}", "2")
+    server = Upstream(f"{NET}.3.{next(MORTAL)}", "2")
     server.start()
     yield server
     server.end()
@@ -31,7 +31,7 @@ async def test_a_killed_server_fails_no_small_request(router: Bench, mortal: Ups
     One of two servers of a pool is killed under load, and its requests are answered by the other.
     """
     router.route(routing(1, 5000))
-    router.pool("b", mortal.address, "127.71.2.1")
+    router.pool("b", mortal.address, CANARY)
     router.start()
     async with Load(router.address, rest=8, rpc=4) as load:
         await asyncio.sleep(1)
@@ -98,7 +98,7 @@ async def test_a_terminating_server_finishes_what_it_has(
     An endpoint that is terminating gets nothing new, answers what it had, and is then deleted.
     """
     router.route(routing(1, 10_000))
-    router.pool("b", mortal.address, "127.71.2.1")
+    router.pool("b", mortal.address, CANARY)
     router.start()
     slow = [
         asyncio.create_task(
@@ -107,12 +107,12 @@ async def test_a_terminating_server_finishes_what_it_has(
         for _ in range(4)
     ]
     await asyncio.sleep(0.3)
-    router.pool("b", endpoint(mortal.address, ready=False, terminating=True), "127.71.2.1")
+    router.pool("b", endpoint(mortal.address, ready=False, terminating=True), CANARY)
     await asyncio.sleep(0.4)
     tally = await send_many(rpc.predict, 200, 4)
     for _ in range(20):
         await rest.predict(tally)
-    assert tally.addresses == {"127.71.2.1": 220}
+    assert tally.addresses == {CANARY: 220}
     answers = [await call for call in slow]
     assert sum(mortal.address.encode() in answer for answer in answers) == 2
     assert router.slot("b")["endpoints"] == 1
@@ -131,7 +131,7 @@ async def test_a_pool_that_is_replaced_in_one_step_leaves_no_gap(
     router.start()
     async with Load(router.address) as load:
         for turn in range(6):
-            router.pool("b", mortal.address if turn % 2 == 0 else "127.71.2.1")
+            router.pool("b", mortal.address if turn % 2 == 0 else CANARY)
             await asyncio.sleep(0.5)
     assert set(load.tally.versions) == {"2"}
     assert len(load.tally.addresses) == 2
@@ -148,7 +148,7 @@ async def test_endpoints_come_and_go_under_load(router: Bench, mortal: Upstream)
         for _ in range(15):
             router.pool("b", mortal.address)
             await asyncio.sleep(0.3)
-            router.pool("b", "127.71.2.1", mortal.address)
+            router.pool("b", CANARY, mortal.address)
             await asyncio.sleep(0.3)
     assert load.tally.addresses[mortal.address] > 100
     assert not load.tally.failures
@@ -158,7 +158,7 @@ async def test_an_unavailable_version_gets_no_traffic(router: Bench) -> None:
     """
     A server whose version is not AVAILABLE is not up, though it answers everything.
     """
-    loading = Upstream("127.71.3.200", "2", state="LOADING")
+    loading = Upstream(f"{NET}.3.200", "2", state="LOADING")
     await asyncio.to_thread(loading.start)
     router.route(routing(1, 10_000))
     router.pool("b", loading.address)
@@ -205,7 +205,7 @@ async def test_a_server_that_ends_before_the_cluster_says_so(
     passed on. It has to go on serving until the routers have learnt that it is leaving.
     """
     router.route(routing(1, 5000))
-    router.pool("b", mortal.address, "127.71.2.1")
+    router.pool("b", mortal.address, CANARY)
     router.start()
     async with Load(router.address, rest=12, rpc=0, pause=0) as load:
         for _ in range(3):

@@ -17,10 +17,10 @@ FALLBACK = "fallback"
 UPSTREAM_PORTS = {"rest": 8501, "grpc": 8500}
 BUFFER_BYTES = 65_536
 
-# A server that refuses a connection is out at once, and back within 200 ms of its next good check.
+# A server that refuses a connection is out at once, and back within 100 ms of its recovery.
 # Only connections count: an answer with status 500 is the model's answer, not a dead server.
 SERVER_OPTIONS = (
-    "check inter 2s fastinter 500ms downinter 200ms rise 1 fall 3"
+    "check inter 2s fastinter 500ms downinter 100ms rise 1 fall 3"
     " observe layer4 error-limit 1 on-error mark-down"
 )
 

@@ -62,11 +62,8 @@ def parse_routing(text: str) -> Routing:
         RoutingError: if it is not what ARCHITECTURE.md describes.
     """
     try:
-        document = json.loads(text)
-        routing = _read(document)
+        routing = _read(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        if isinstance(error, RoutingError):
-            raise
         raise RoutingError(f"The routing configuration cannot be read: {error!r}.") from error
     _check(routing)
     return routing

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from modeldeploy_router.core.config import FALLBACK, SPLIT
+from modeldeploy_router.core.config import FALLBACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,6 @@ class Seen:
 
     servers: dict[str, dict[str, Server]] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def generation(self) -> int | None:
-        """
-        Return the generation that the map holds, which is the one that HAProxy goes by.
-        """
-        number = self.entries.get(SPLIT, "").rpartition(":")[2]
-        return int(number) if number else None
 
 
 def servers_in(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, Server]]:

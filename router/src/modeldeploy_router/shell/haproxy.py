@@ -45,6 +45,7 @@ class HAProxy:
         self._frame = frame
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._process: subprocess.Popen[str] | None = None
+        self.is_stopping = False
         self.started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def start(self) -> None:
@@ -84,6 +85,7 @@ class HAProxy:
 
         Grace comes first, then no new connections, then the end with the last answer.
         """
+        self.is_stopping = True
         self._send(signal.SIGUSR1)
 
     def kill(self) -> None:

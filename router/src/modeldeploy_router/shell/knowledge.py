@@ -84,13 +84,13 @@ class Knowledge:
 
     def resolve(self, name_of: Callable[[Pool], str]) -> None:
         """
-        Take in what DNS says of each pool, unless the API server has told of the endpoints.
+        Take in what DNS says of each pool, unless the API server has told of everything.
 
         A name that DNS does not know is a pool with no endpoint; a DNS that does not answer changes
         nothing.
         """
         routing = self._routing
-        if routing is None or self._slices is not None:
+        if routing is None or self.is_from_api:
             return
         for pool in routing.slots.values():
             try:
@@ -107,7 +107,9 @@ class Knowledge:
         Return the present knowledge.
         """
         with self._lock:
-            routing, slices, resolved = self._routing, self._slices, dict(self._resolved)
+            # Slices go with the API server's routing: the file may name pools of another day.
+            slices = self._slices if self._routing_from_api else None
+            routing, resolved = self._routing, dict(self._resolved)
         if routing is None:
             return Known()
         if slices is not None:

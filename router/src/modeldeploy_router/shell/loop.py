@@ -53,13 +53,15 @@ class Loop:
 
     def run(self, knowledge: Knowledge, stopped: threading.Event) -> None:
         """
-        Turn until `stopped` is set.
+        Turn until `stopped` is set, or HAProxy closes its socket at the end of its grace.
         """
         while not stopped.is_set():
             self._woken.clear()
             try:
                 pause = self._turn(knowledge.now())
             except HAProxyError as error:
+                if self.haproxy.is_stopping:
+                    return
                 log.warning("%s", error)
                 pause = LINGERING_SECONDS
             self._woken.wait(pause)

@@ -47,7 +47,9 @@ class Web:
         threading.Thread(target=self._server.serve_forever, name="web", daemon=True).start()
 
     def _healthz(self) -> Answer:
-        self._loop.haproxy.command("show version")
+        # A stopping HAProxy closes its socket first, and lives on for the requests in flight.
+        if not self._draining.is_set():
+            self._loop.haproxy.command("show version")
         return 200, TEXT, "ok\n"
 
     def _readyz(self) -> Answer:
