@@ -111,7 +111,8 @@ class Server:
             self._rest.stop()
             waiting.append(asyncio.wait((rest,), timeout=limit + LAST_MOMENT))
         await self._wait(*waiting)
-        cut = self._app.in_flight.count + (self._grpc.in_flight.count if self._grpc else 0)
+        cut = self._app.in_flight.count + self._app.in_flight.cut
+        cut += self._grpc.in_flight.count if self._grpc else 0
         if cut:
             _log.warning("%d requests were cut: they took too long to wait for.", cut)
         _log.info("The server has stopped.")

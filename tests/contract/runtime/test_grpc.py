@@ -208,9 +208,9 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
             _request(HALF, z=1.0),
             INVALID,
             (
-                "Signature input alias: x(feed name: serving_default_x:0) not found in request and no "
-                "default value provided. Inputs expected to be in the request {x}, or default input "
-                "alias set: "
+                "Signature input alias: x(feed name: serving_default_x:0) not found in request "
+                "and no default value provided. Inputs expected to be in the request {x}, or "
+                "default input alias set: "
             ),
         ),
         (

@@ -5,9 +5,14 @@ from types import TracebackType
 
 
 class InFlight:
-    """A counter to be entered by each request; threads may enter and leave at any time."""
+    """
+    A counter to be entered by each request; threads may enter and leave at any time.
+
+    ``cut`` counts those that were ended before their answer; the event loop's thread alone sets it.
+    """
 
     def __init__(self) -> None:
+        self.cut = 0
         self._count = 0
         self._lock = threading.Lock()
 

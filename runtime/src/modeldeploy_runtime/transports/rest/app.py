@@ -62,15 +62,24 @@ class RestApp:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         with self.in_flight:
-            started = time.perf_counter()
-            route = routes.parse(scope["method"], scope["raw_path"].decode("ascii", "replace"))
-            if isinstance(route, Refusal):
-                call = Call("REST", "none")
-                reply, code = _refuse(route)
-            else:
-                call = Call("REST", route.kind.value)
-                reply, code = await self._answer(route, scope, receive, call)
-            await self._send(reply, send)
+            try:
+                await self._handle(scope, receive, send)
+            except asyncio.CancelledError:
+                # Only a shutdown that waits no longer cancels requests.
+                self.in_flight.cut += 1
+                body = errors.body("The server has shut down before it could answer.")
+                await self._send(Reply(503, body), send)
+
+    async def _handle(self, scope: Message, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        route = routes.parse(scope["method"], scope["raw_path"].decode("ascii", "replace"))
+        if isinstance(route, Refusal):
+            call = Call("REST", "none")
+            reply, code = _refuse(route)
+        else:
+            call = Call("REST", route.kind.value)
+            reply, code = await self._answer(route, scope, receive, call)
+        await self._send(reply, send)
         if call.api not in _UNCOUNTED:
             self._metrics.answered(call, code, time.perf_counter() - started)
 
