@@ -139,6 +139,9 @@ def _controller_manager(settings: Settings, program: Path) -> Component:
         f"--flex-volume-plugin-dir={settings.data('volume-plugins')}",
         "--kube-api-qps=100",
         "--kube-api-burst=200",
+        # The one node is not declared dead, and its pods not unready, because the API server was
+        # away for a minute: its heartbeats reach the controllers late then.
+        "--node-monitor-grace-period=1h",
     )
     health = f"https://{settings.node_ip}:10257/healthz"
     return Component("kube-controller-manager", argv, health)
