@@ -77,6 +77,7 @@ class Cluster:
 
     def status(self) -> tuple[list[tuple[str, ...]], bool]:
         """Look at every component; give a table and whether all is well."""
+        packages.require_root("Looking at the embedded cluster")
         running = processes.find(self._settings)
         if not running or not self._settings.pki("ca.crt").exists():
             return [], False
