@@ -42,7 +42,7 @@ test-long: check ## Every cluster scenario and long simulation; writes docs/evid
 	$(BIN)/python -m tests.evidence
 
 demo: setup ## Run the main job on a cluster: two versions of a model, and a canary between them.
-	$(BIN)/python examples/demo.py
+	$(BIN)/python examples/demo
 
 demo-down: setup ## Remove the demo and its cluster, and leave nothing behind.
 	$(BIN)/devcluster down

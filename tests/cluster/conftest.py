@@ -67,6 +67,13 @@ def _store(images: dict[str, str], folder: Path) -> None:
     _run(sys.executable, "examples/s3/upload.py", f"http://{address}:7070", str(folder), "models")
 
 
+def _clear() -> None:
+    """
+    Remove what a run before this one may have left.
+    """
+    _run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """
@@ -77,7 +84,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["KUBECONFIG"] = kubeconfig
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     images = _images()
+    _clear()
     _install(images)
     _store(images, tmp_path_factory.mktemp("models") / MODEL)
     yield
-    _run("kubectl", "delete", "namespace", NAMESPACE, "--wait=false")
+    _clear()

@@ -14,7 +14,7 @@ STEPS = {"steps": [{"weight": 20, "approval": True}]}
 
 async def _canary(deployed: Deployed, version: int) -> str:
     await deployed.want_version(version)
-    canary = await deployed.until_weight("20%")
+    canary = await deployed.until_weight("20%", version)
     return str(canary["revision"])
 
 
@@ -54,7 +54,7 @@ def test_abort_retry_revert_and_a_third_version_fail_no_request() -> None:
 
             await _canary(deployed, 2)
             await deployed.want_version(3)
-            third = (await deployed.until_weight("20%"))["revision"]
+            third = (await deployed.until_weight("20%", 3))["revision"]
             assert third not in (first, second)
             chapters = (await deployed.status())["history"]
             assert (chapters[0]["outcome"], chapters[0]["revision"]) == ("Superseded", second)
@@ -88,7 +88,7 @@ def test_pause_and_undo() -> None:
             await deployed.until_stable(2)
 
             await deployed.act(f"undo@{first}")
-            await deployed.until_weight("20%")
+            await deployed.until_weight("20%", 1)
             await deployed.act(f"promote-full@{first}")
             await deployed.until_outcome("FastPromoted")
             assert (await deployed.condition("Promoted"))["reason"] == "Undone"

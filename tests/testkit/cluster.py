@@ -186,14 +186,18 @@ class Deployed:
         )
         return status
 
-    async def until_weight(self, weight: str, seconds: float = 120) -> dict[str, Any]:
+    async def until_weight(
+        self, weight: str, version: int | None = None, seconds: float = 120
+    ) -> dict[str, Any]:
         """
-        Wait until the canary's effective weight is this.
+        Wait until the canary's effective weight is this, where asked for a canary of a version.
         """
 
         async def weighed() -> dict[str, Any] | None:
             canary: dict[str, Any] = (await self.status()).get("canary") or {}
-            return canary if canary.get("weight", {}).get("effective") == weight else None
+            meant = version is None or canary.get("version") == str(version)
+            weighs = canary.get("weight", {}).get("effective") == weight
+            return canary if meant and weighs else None
 
         canary: dict[str, Any] = await self._until(f"{self.name} at {weight}", weighed, seconds)
         return canary
