@@ -1,0 +1,73 @@
+"""
+Handlers only say which object to look at; which event came never matters.
+"""
+
+from typing import Any
+
+import kopf
+
+from modeldeploy_operator import handlers
+from modeldeploy_operator.queue import WorkQueue
+
+
+class Asked(WorkQueue):
+    """
+    A queue that looks at nothing and notes what it was told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+
+    def ask(self, namespace: str, name: str) -> None:
+        """
+        Note a call.
+        """
+        self.told.append(("ask", namespace, name))
+
+    def drop(self, namespace: str, name: str) -> None:
+        """
+        Note a deletion.
+        """
+        self.told.append(("drop", namespace, name))
+
+
+def _handlers(queue: WorkQueue) -> dict[str, Any]:
+    registry = kopf.OperatorRegistry()
+    handlers.register(registry, queue)
+    return {handler.id: handler.fn for handler in registry._watching._handlers}
+
+
+async def test_every_event_asks_for_a_look() -> None:
+    """
+    Whatever happens to an object asks for a look at it; its deletion ends that.
+    """
+    asked = Asked()
+    on_object = _handlers(asked)["object"]
+    for kind in ("ADDED", "MODIFIED", None):
+        await on_object(event={"type": kind}, namespace="vision", name="mnist")
+    await on_object(event={"type": "DELETED"}, namespace="vision", name="mnist")
+    assert asked.told == [("ask", "vision", "mnist")] * 3 + [("drop", "vision", "mnist")]
+
+
+async def test_a_child_asks_for_its_owner() -> None:
+    """
+    An event of a Deployment or a Pod asks for the object that its label names.
+    """
+    asked = Asked()
+    registered = _handlers(asked)
+    labels = {"serving.modeldeploy.io/deployment": "mnist"}
+    for child in ("deployments", "pods"):
+        await registered[child](namespace="vision", labels=labels, name="mnist-v1-x")
+    assert asked.told == [("ask", "vision", "mnist")] * 2
+
+
+def test_kopf_writes_nothing_of_its_own() -> None:
+    """
+    No events by kopf, watches that end by themselves, and only our children are watched.
+    """
+    settings = kopf.OperatorSettings()
+    handlers.configure(settings)
+    assert not settings.posting.enabled
+    assert settings.scanning.disabled
+    assert 0 < settings.watching.server_timeout < settings.watching.client_timeout
+    assert set(settings.watching.label_selectors.values()) == {"serving.modeldeploy.io/deployment"}

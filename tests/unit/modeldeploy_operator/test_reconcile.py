@@ -1,0 +1,473 @@
+"""
+Whole passes against a small API server in memory, with pods that answer over HTTP.
+"""
+
+import copy
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import prometheus_client
+import pytest
+from aiohttp import web
+
+from modeldeploy_operator.cluster.apply import Applier
+from modeldeploy_operator.cluster.port import ClusterError, ConflictError, NameTakenError
+from modeldeploy_operator.evidence.probe import Probe
+from modeldeploy_operator.reconcile import Tools, read_wanted, reconcile
+from modeldeploy_operator.resource import revisions
+from modeldeploy_operator.telemetry.events import Recorder
+from modeldeploy_operator.telemetry.metrics import Metrics
+from testkit.fake_kube import FakeKube, FakePods
+from testkit.objects import IMAGES, OWNER, PATH, a_spec, an_object
+
+SERVICE = "/api/v1/namespaces/vision/services/mnist"
+
+
+@dataclass
+class Cluster:
+    """
+    The API server, its pods, and an operator that can be asked for a pass.
+    """
+
+    kube: FakeKube
+    pods: FakePods
+    tools: Tools
+    registry: prometheus_client.CollectorRegistry
+    noted: int = field(default=0)
+
+    def want(self, version: int = 1, **changes: Any) -> None:
+        """
+        Write the object, as a user does.
+        """
+        before = self.kube.objects.get(PATH)
+        wanted = an_object(version, **changes)
+        if before:
+            wanted = {**before, "spec": wanted["spec"]}
+        self.kube.put(PATH, wanted)
+
+    def annotate(self, action: str) -> None:
+        """
+        Give an action.
+        """
+        body = copy.deepcopy(self.kube.objects[PATH])
+        body["metadata"]["annotations"] = {"serving.modeldeploy.io/action": action}
+        self.kube.put(PATH, body)
+
+    async def look(self) -> bool:
+        """
+        Run one pass, then let the pods follow; return whether another look was asked for.
+        """
+        again = await reconcile(self.tools, OWNER.namespace, OWNER.name)
+        self.pods.settle()
+        return again is not None
+
+    async def rest(self, looks: int = 40) -> None:
+        """
+        Look until nothing is under way.
+        """
+        for _ in range(looks):
+            if not await self.look():
+                return
+        raise AssertionError(f"no rest: {self.status['conditions']}")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """
+        The status as it is stored.
+        """
+        status: dict[str, Any] = self.kube.objects[PATH]["status"]
+        return status
+
+    def told(self) -> dict[str, str]:
+        """
+        Each condition that is there, with its reason.
+        """
+        return {c["type"]: c["reason"] for c in self.status["conditions"]}
+
+    def events(self) -> list[str]:
+        """
+        The reasons of all events.
+        """
+        return [o["reason"] for o in self.kube.objects.values() if o.get("kind") == "Event"]
+
+    def since(self) -> list[tuple[str, str]]:
+        """
+        The writes since the last time that somebody asked.
+        """
+        start, self.noted = self.noted, len(self.kube.writes)
+        return self.kube.writes[start:]
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """
+    Set a cluster and an operator up.
+    """
+    kube = FakeKube()
+    pods = FakePods(kube)
+    runner = web.AppRunner(pods.app())
+    await runner.setup()
+    socket = str(tmp_path / "pods")
+    await web.UnixSite(runner, socket).start()
+    registry = prometheus_client.CollectorRegistry()
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket)) as session:
+        tools = Tools(
+            kube=kube,
+            probe=Probe(session),
+            applier=Applier(kube),
+            recorder=Recorder(kube),
+            metrics=Metrics(registry),
+            images=IMAGES,
+        )
+        yield Cluster(kube, pods, tools, registry)
+    await runner.cleanup()
+
+
+def _revision(version: int) -> str:
+    return revisions.revision_of(a_spec(version), OWNER.name).revision
+
+
+async def test_a_first_deploy_comes_to_rest(cluster: Cluster) -> None:
+    """
+    From an object alone come its router, its pool and its status, until it is Ready.
+    """
+    cluster.want()
+    await cluster.rest()
+    assert cluster.told() == {"Ready": "Serving", "Promoted": "Promoted"}
+    assert cluster.status["stable"]["version"] == "1"
+    assert cluster.status["url"] == "http://mnist.vision.svc:8501"
+    assert cluster.kube.named("mnist-router") == [
+        "deployments",
+        "poddisruptionbudgets",
+        "rolebindings",
+        "roles",
+        "serviceaccounts",
+    ]
+    revision = _revision(1)
+    assert cluster.kube.named(f"mnist-{revision}") == [
+        "configmaps",
+        "controllerrevisions",
+        "deployments",
+        "services",
+    ]
+    assert cluster.events() == ["Promoted"]
+
+
+async def test_the_status_is_written_before_the_effects(cluster: Cluster) -> None:
+    """
+    What must be remembered is safe before anything is done.
+    """
+    cluster.want()
+    await cluster.look()
+    writes = cluster.since()
+    assert writes[0] == ("PUT", f"{PATH}/status")
+    assert writes.count(("PUT", f"{PATH}/status")) == 1
+    assert all(method == "PATCH" for method, _ in writes[1:])
+
+
+async def test_an_unchanged_object_is_not_written_to(cluster: Cluster) -> None:
+    """
+    At rest, a look writes nothing: no status, no child, no event.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.since()
+    for _ in range(3):
+        assert not await cluster.look()
+    assert cluster.since() == []
+
+
+async def test_a_status_that_somebody_changed_in_between_is_a_conflict(cluster: Cluster) -> None:
+    """
+    The write carries the version that was read; the late one of two operators does nothing.
+    """
+    cluster.want()
+    stale = await cluster.kube.get(PATH)
+    cluster.want(replicas=2)
+    late = _Late(cluster.kube, stale)
+    tools = Tools(
+        late,
+        cluster.tools.probe,
+        Applier(late),
+        cluster.tools.recorder,
+        cluster.tools.metrics,
+        IMAGES,
+    )
+    with pytest.raises(ConflictError):
+        await reconcile(tools, OWNER.namespace, OWNER.name)
+    assert cluster.since() == []
+
+
+class _Late(FakeKube):
+    """
+    A view of an API server whose ModelDeployment was read too early.
+    """
+
+    def __init__(self, kube: FakeKube, stale: dict[str, Any]) -> None:
+        super().__init__()
+        self.objects, self.writes, self._stale = kube.objects, kube.writes, stale
+
+    async def get(self, path: str, query: Any = None) -> dict[str, Any]:
+        """
+        Answer with what was read too early.
+        """
+        return copy.deepcopy(self._stale) if path == PATH else await super().get(path, query)
+
+
+@pytest.mark.requirement("row-14")
+async def test_a_canary_goes_to_its_promotion(cluster: Cluster) -> None:
+    """
+    A new version goes through its steps, and what it replaced is removed, its record apart.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2, rollout={"steps": [{"weight": 10}, {"weight": 50}]})
+    await cluster.rest()
+    assert cluster.status["stable"]["version"] == "2"
+    assert [entry["outcome"] for entry in cluster.status["history"]] == ["Promoted", "Promoted"]
+    left = set(cluster.kube.named(f"mnist-{_revision(1)}"))
+    assert left - {"configmaps"} == {"controllerrevisions"}
+    assert cluster.events().count("WeightChanged") == 3
+
+
+async def test_weight_waits_for_late_routers(cluster: Cluster) -> None:
+    """
+    While routers confirm nothing, a canary goes no further, and the status tells wish from fact.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2, rollout={"steps": [{"weight": 10}]})
+    await cluster.look()
+    cluster.pods.lag = True
+    for _ in range(4):
+        await cluster.look()
+    assert cluster.told()["Reconciling"] == "AwaitingWeight"
+    assert cluster.status["canary"]["weight"] == {"desired": "10%", "effective": "0%"}
+    cluster.pods.lag = False
+    await cluster.rest()
+    assert cluster.status["stable"]["version"] == "2"
+
+
+@pytest.mark.requirement("row-7")
+async def test_a_model_that_cannot_be_loaded_is_told_in_its_servers_words(cluster: Cluster) -> None:
+    """
+    The server's own error becomes the condition, the event and the history; stable goes on.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.pods.broken[_revision(2)] = "Op type not registered"
+    cluster.want(2)
+    await cluster.rest()
+    assert cluster.told() == {
+        "Ready": "Serving",
+        "Promoted": "ModelUnusable",
+        "Stalled": "ModelUnusable",
+    }
+    assert "Op type not registered" in cluster.status["history"][0]["message"]
+    assert cluster.status["stable"]["version"] == "1"
+    assert "ModelUnusable" in cluster.events()
+
+
+async def test_the_digest_of_the_first_fetch_is_kept(cluster: Cluster) -> None:
+    """
+    What the first pod fetched stands in the revision's ConfigMap, for later pods to check.
+    """
+    cluster.want()
+    await cluster.rest()
+    revision = _revision(1)
+    record = cluster.kube.objects[f"/api/v1/namespaces/vision/configmaps/mnist-{revision}"]
+    assert record["data"] == {"digest": f"sha256:of-{revision}"}
+    assert record["immutable"]
+    cluster.want(replicas=0)
+    await cluster.rest()
+    assert "configmaps" in cluster.kube.named(f"mnist-{revision}")
+
+
+@pytest.mark.xfail(reason="the record goes with the pool, the template stays", strict=True)
+async def test_a_digest_is_kept_as_long_as_its_revision(cluster: Cluster) -> None:
+    """
+    A revision that may be run again by undo still knows what it contained.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2)
+    await cluster.rest()
+    assert "configmaps" in cluster.kube.named(f"mnist-{_revision(1)}")
+
+
+@pytest.mark.xfail(reason="a new routing ConfigMap counts from 1 again", strict=True)
+async def test_generations_only_grow(cluster: Cluster) -> None:
+    """
+    A routing ConfigMap that somebody deleted comes back under a number that no router has seen.
+
+    With a smaller one, routers that have yet to apply it count as having confirmed it.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2)
+    await cluster.rest()
+    path = "/api/v1/namespaces/vision/configmaps/mnist-routing"
+    before = json.loads(cluster.kube.objects.pop(path)["data"]["routing.json"])["generation"]
+    await cluster.look()
+    after = json.loads(cluster.kube.objects[path]["data"]["routing.json"])["generation"]
+    assert after > before
+
+
+@pytest.mark.xfail(reason="the plan needs the record of every pool", raises=KeyError, strict=True)
+async def test_a_record_that_somebody_deleted_stops_nothing(cluster: Cluster) -> None:
+    """
+    Without the ControllerRevision of the stable revision, a canary still goes on.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2)
+    await cluster.look()
+    del cluster.kube.objects[
+        f"/apis/apps/v1/namespaces/vision/controllerrevisions/mnist-{_revision(1)}"
+    ]
+    await cluster.rest()
+    assert cluster.status["stable"]["version"] == "2"
+
+
+async def test_an_undo_brings_back_the_kept_pods(cluster: Cluster) -> None:
+    """
+    A revision whose template is kept can be run again by an action.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2)
+    await cluster.rest()
+    cluster.annotate(f"undo@{_revision(1)}")
+    await cluster.rest()
+    assert cluster.status["stable"]["version"] == "1"
+    assert cluster.told()["Promoted"] == "Undone"
+    assert cluster.status["lastHandledAction"] == f"undo@{_revision(1)}"
+
+
+async def test_a_taken_name_stalls_and_touches_nothing(cluster: Cluster) -> None:
+    """
+    An object of a planned name that is not ours is left alone, and the status names it.
+    """
+    cluster.kube.put(SERVICE, {"metadata": {"name": "mnist"}, "spec": {"mine": True}})
+    cluster.want()
+    with pytest.raises(NameTakenError):
+        await cluster.look()
+    assert cluster.told()["Stalled"] == "NameTaken"
+    assert "Reconciling" not in cluster.told()
+    assert "A Service named mnist exists" in str(cluster.status["conditions"])
+    assert cluster.events() == ["NameTaken"]
+    assert cluster.kube.objects[SERVICE]["spec"] == {"mine": True}
+    del cluster.kube.objects[SERVICE]
+    await cluster.rest()
+    assert cluster.told() == {"Ready": "Serving", "Promoted": "Promoted"}
+
+
+@pytest.mark.xfail(reason="Stalled is taken back and set again at every pass", strict=True)
+async def test_a_name_that_stays_taken_is_written_once(cluster: Cluster) -> None:
+    """
+    As long as nothing changes, a second look at a taken name writes no status.
+
+    Each write is an event that asks for another look, so that anything else spins.
+    """
+    cluster.kube.put(SERVICE, {"metadata": {"name": "mnist"}, "spec": {"mine": True}})
+    cluster.want()
+    for _ in range(2):
+        with pytest.raises(NameTakenError):
+            await cluster.look()
+    cluster.since()
+    with pytest.raises(NameTakenError):
+        await cluster.look()
+    assert cluster.since() == []
+
+
+async def test_what_is_gone_or_going_is_left_alone(cluster: Cluster) -> None:
+    """
+    No object, or one that is being deleted, asks for nothing; the garbage collector does the rest.
+    """
+    assert not await cluster.look()
+    cluster.want()
+    cluster.kube.objects[PATH]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert not await cluster.look()
+    assert cluster.since() == []
+
+
+async def test_a_refusal_of_the_api_server_goes_up(cluster: Cluster) -> None:
+    """
+    An error while applying is the queue's to try again; what was decided is remembered already.
+    """
+    cluster.want()
+    cluster.kube.refuse("PATCH", SERVICE, ClusterError("quota"))
+    with pytest.raises(ClusterError, match="quota"):
+        await cluster.look()
+    assert "firstStartedAt" in cluster.status["rollout"]
+    cluster.kube.refusals.clear()
+    await cluster.rest()
+    assert cluster.told()["Ready"] == "Serving"
+
+
+async def test_an_operator_that_restarts_goes_on_where_it_stood(cluster: Cluster) -> None:
+    """
+    Every pass of a whole canary may be another process's: nothing is kept outside the cluster.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2, rollout={"steps": [{"weight": 10}]})
+    for _ in range(40):
+        old = cluster.tools
+        cluster.tools = Tools(
+            cluster.kube,
+            old.probe,
+            Applier(cluster.kube),
+            Recorder(cluster.kube),
+            Metrics(prometheus_client.CollectorRegistry()),
+            IMAGES,
+        )
+        if not await cluster.look():
+            break
+    assert cluster.status["stable"]["version"] == "2"
+    assert cluster.told() == {"Ready": "Serving", "Promoted": "Promoted"}
+
+
+async def test_an_object_that_is_gone_leaves_no_series(cluster: Cluster) -> None:
+    """
+    The metrics of a deleted object are dropped.
+    """
+    cluster.want()
+    await cluster.rest()
+    labels = {"namespace": "vision", "name": "mnist"}
+    name = "modeldeploy_canary_weight_ratio"
+    assert cluster.registry.get_sample_value(name, labels) == 0
+    del cluster.kube.objects[PATH]
+    assert not await cluster.look()
+    assert cluster.registry.get_sample_value(name, labels) is None
+
+
+@pytest.mark.xfail(reason="the status keeps whole seconds, so the chapter looks new", strict=True)
+async def test_a_finished_rollout_is_counted_once(cluster: Cluster) -> None:
+    """
+    A promotion adds one to the counter of its outcome, however often it is looked at.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.want(2)
+    await cluster.rest()
+    await cluster.look()
+    labels = {"namespace": "vision", "name": "mnist", "outcome": "Promoted"}
+    counted = cluster.registry.get_sample_value("modeldeploy_rollout_finished_total", labels)
+    assert counted == 2
+
+
+def test_the_wish_is_read_from_spec_and_annotation() -> None:
+    """
+    What a rollout must know of an object is its revision, size, steps, clock, pause and action.
+    """
+    body = an_object(replicas=3, rollout={"progressDeadline": "1m", "paused": True})
+    wanted = read_wanted(body, a_spec(**{k: v for k, v in body["spec"].items() if k != "model"}))
+    assert (wanted.replicas, wanted.progress_deadline, wanted.paused) == (3, 60.0, True)
+    assert wanted.action == ""
+    body["metadata"]["annotations"] = {"serving.modeldeploy.io/action": "retry@v1"}
+    assert read_wanted(body, a_spec()).action == "retry@v1"
