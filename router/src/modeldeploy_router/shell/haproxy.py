@@ -63,12 +63,15 @@ class HAProxy:
             (run / name).write_bytes(content)
         config = run / "haproxy.cfg"
         config.write_text(render_config(self._frame))
-        self._process = subprocess.Popen(
-            [self._program, "-db", "-f", str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [self._program, "-db", "-f", str(config)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        except OSError as error:
+            raise HAProxyError(f"HAProxy cannot be started: {error}.") from error
         threading.Thread(target=self._follow, name="haproxy", daemon=True).start()
         self._wait_until_it_answers()
 

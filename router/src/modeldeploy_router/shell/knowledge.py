@@ -46,6 +46,7 @@ class Knowledge:
         self._routing_from_api = False
         self._slices: Objects | None = None
         self._resolved: dict[str, Addresses] = {}
+        self._said = ""
 
     @property
     def is_from_api(self) -> bool:
@@ -80,7 +81,7 @@ class Knowledge:
         try:
             self._hear_routing(path.read_text(), from_api=False)
         except OSError as error:
-            log.warning("The mounted routing configuration cannot be read: %s.", error)
+            self._say_once(f"The mounted routing configuration cannot be read: {error}.")
 
     def resolve(self, name_of: Callable[[Pool], str]) -> None:
         """
@@ -96,7 +97,7 @@ class Knowledge:
             try:
                 found = frozenset(_look_up(name_of(pool)))
             except OSError as error:
-                log.warning("The endpoints of %s are not known: %s.", pool.service, error)
+                self._say_once(f"The endpoints of {pool.service} are not known: {error}.")
                 continue
             with self._lock:
                 self._resolved[pool.service] = Addresses(ready=found, used=found)
@@ -118,6 +119,11 @@ class Knowledge:
             return Known(routing, pools)
         slots = routing.slots.items()
         return Known(routing, {s: resolved[p.service] for s, p in slots if p.service in resolved})
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence != self._said:
+            log.warning("%s", sentence)
+            self._said = sentence
 
     def _hear_routing(self, text: str, *, from_api: bool) -> None:
         try:
