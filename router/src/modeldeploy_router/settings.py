@@ -76,7 +76,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         threads=int(number("MODELDEPLOY_THREADS", "1")),
         max_connections=int(number("MODELDEPLOY_MAX_CONNECTIONS", "4096")),
         drain_seconds=number("MODELDEPLOY_DRAIN_SECONDS", "5"),
-        stop_seconds=number("MODELDEPLOY_STOP_SECONDS", "60"),
+        stop_seconds=number("MODELDEPLOY_STOP_SECONDS", "45"),
         patience_seconds=number("MODELDEPLOY_API_PATIENCE_SECONDS", "2"),
         dns_name=value("MODELDEPLOY_DNS_NAME", "{service}.{namespace}.svc"),
         haproxy=value("MODELDEPLOY_HAPROXY", "haproxy"),
