@@ -17,14 +17,19 @@ class Condition(Part):
     A condition as Kubernetes' API conventions describe it.
     """
 
-    type: str = Field(max_length=316)
-    status: Literal["True", "False", "Unknown"]
+    type: str = Field(max_length=316, description="What the condition is about, such as Ready.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(
-        min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        description="The gate or the failure that decides, in one word.",
     )
-    message: str = Field("", max_length=1024)
-    observed_generation: int = Field(0, ge=0)
-    last_transition_time: datetime
+    message: str = Field("", max_length=1024, description="The same as a sentence.")
+    observed_generation: int = Field(
+        0, ge=0, description="The generation that the condition is about."
+    )
+    last_transition_time: datetime = Field(description="When its status changed last.")
 
 
 class Weight(Part):
@@ -41,11 +46,11 @@ class RevisionStatus(Part):
     One revision and its pods.
     """
 
-    revision: str
-    version: str
+    revision: str = Field(description="The hash of what a user set that reaches a serving pod.")
+    version: str = Field(description="The model version that it serves.")
     replicas: int = Field(0, description="The pods that are asked for.")
     ready_replicas: int = Field(0, description="The pods that are ready.")
-    weight: Weight
+    weight: Weight = Field(description="Its share of the traffic.")
 
 
 class CanaryStatus(RevisionStatus):
@@ -64,12 +69,12 @@ class HistoryEntry(Part):
     How the rollout of a revision ended.
     """
 
-    revision: str
-    version: str
-    outcome: Outcome
-    started_at: datetime
-    finished_at: datetime
-    message: str = Field("", max_length=1024)
+    revision: str = Field(description="The revision that was rolled out.")
+    version: str = Field(description="The model version that it serves.")
+    outcome: Outcome = Field(description="How it ended.")
+    started_at: datetime = Field(description="When its rollout began.")
+    finished_at: datetime = Field(description="When it ended.")
+    message: str = Field("", max_length=1024, description="Why it ended so.")
 
 
 class ModelDeploymentStatus(Part):
@@ -80,6 +85,7 @@ class ModelDeploymentStatus(Part):
     observed_generation: int = Field(-1, description="The generation that this status is about.")
     conditions: list[Condition] = Field(
         default_factory=list,
+        description="Whether it answers, whether something is under way, what stands in the way.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     stable: RevisionStatus | None = Field(None, description="The revision that was promoted last.")
