@@ -56,7 +56,7 @@ def _store(images: dict[str, str], folder: Path) -> None:
     """
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     level = {"pod-security.kubernetes.io/enforce": "restricted"}
-    namespace["metadata"]["labels"] = level  # type: ignore[index]
+    namespace["metadata"]["labels"] = level  # type: ignore[index]  # a literal of mixed values
     _run("kubectl", "apply", "-f", "-", stdin=json.dumps(namespace))
     text = (ROOT / "examples/s3/s3.yaml").read_text().replace("S3_IMAGE", images["s3"])
     _run("kubectl", "-n", NAMESPACE, "apply", "-f", "-", stdin=text)

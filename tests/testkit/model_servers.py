@@ -58,7 +58,12 @@ class ModelServer:
     One running server; its log is in a file.
     """
 
-    def __init__(self, log: Path, flags: list[str], rest: bool = True) -> None:  # noqa: FBT001, FBT002
+    def __init__(
+        self,
+        log: Path,
+        flags: list[str],
+        rest: bool = True,  # noqa: FBT001, FBT002 - one choice, named by callers
+    ) -> None:
         self.port, self.rest_port = free_port(), free_port() if rest else 0
         self._log = log
         self._flags = flags

@@ -192,7 +192,7 @@ class World:
         Change what the user wants.
         """
         wanted = self.wanted if name is None else replace(self.wanted, revision=revision(name))
-        self.wanted = replace(wanted, **changes)  # type: ignore[arg-type]
+        self.wanted = replace(wanted, **changes)  # type: ignore[arg-type]  # by name
 
 
 def a_world(name: str = "v1", replicas: int = 2, steps: tuple[Step, ...] | None = None) -> World:

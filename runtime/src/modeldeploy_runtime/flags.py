@@ -36,7 +36,8 @@ def parse(arguments: Sequence[str], settings: type[Settings]) -> Settings:
     Raises:
         FlagError: A flag is unknown, has a bad value, or a needed one is missing.
     """
-    fields = {field.name: field for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
+    declared = dataclasses.fields(settings)  # type: ignore[arg-type]  # every settings class is one
+    fields = {field.name: field for field in declared}
     values: dict[str, Any] = {}
     rest = list(arguments)
     while rest:

@@ -172,7 +172,11 @@ def test_incomplete_version_waits(models: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("emptied", [False, True])
-def test_storage_that_is_away(models: Path, tmp_path: Path, emptied: bool) -> None:  # noqa: FBT001
+def test_storage_that_is_away(
+    models: Path,
+    tmp_path: Path,
+    emptied: bool,  # noqa: FBT001 - a table's column
+) -> None:
     """
     A base path may come late, go away or be empty for a while: it takes no model with it.
     """

@@ -53,7 +53,7 @@ class Metrics:
 
     def __init__(self, states: StateSource) -> None:
         # A series for the birth of each series would only double their number.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "modeldeploy_requests",
