@@ -19,7 +19,6 @@ from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revisio
 from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
 
-
 _RESCUE = "The stable revision has no ready pod, so the canary answers everything. "
 
 
