@@ -69,5 +69,6 @@ def test_kopf_writes_nothing_of_its_own() -> None:
     handlers.configure(settings)
     assert not settings.posting.enabled
     assert settings.scanning.disabled
-    assert 0 < settings.watching.server_timeout < settings.watching.client_timeout
+    watching = settings.watching
+    assert 0 < (watching.server_timeout or 0) < (watching.client_timeout or 0)
     assert set(settings.watching.label_selectors.values()) == {"serving.modeldeploy.io/deployment"}
