@@ -1,7 +1,8 @@
 """
 Makes the cluster tests' models: half_plus_two in versions that answer version + 1 to an input of 0.
 
-Version 8 is broken (its graph is no protocol buffer) and version 9 is incomplete.
+Version 7 has variables that no loader can read, version 8 a graph that is no protocol buffer, and
+version 9 is incomplete.
 """
 
 import importlib.util
@@ -31,6 +32,9 @@ def main() -> None:
     example = _example()
     for version in GOOD:
         example.export(folder, version, offset=float(version + 1))
+    shutil.copytree(folder / "1", folder / "7")
+    index = folder / "7" / "variables" / "variables.index"
+    index.write_bytes(bytes(index.stat().st_size))
     shutil.copytree(folder / "1", folder / "8")
     (folder / "8" / "saved_model.pb").write_bytes(b"this is no graph")
     shutil.copytree(folder / "1", folder / "9")

@@ -12,7 +12,6 @@ from typing import Any
 from modeldeploy_operator.cluster.apply import Applier
 from modeldeploy_operator.cluster.observe import Observation, observe
 from modeldeploy_operator.cluster.port import (
-    ClusterError,
     GoneError,
     Kube,
     Manifest,
@@ -81,12 +80,16 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     now = datetime.now(UTC)
     decision = decide(wanted, load_memory(body.get("status") or {}), observed.seen, now)
     ground = _ground(tools.images, owner, spec, wanted, (decision, observed))
-    body = await _report(tools, body, (decision, wanted, observed), now)
-    try:
-        await tools.applier.apply(owner, plan.build_plan(decision, ground), observed.children)
-    except NameTakenError as error:
-        await _report_taken(tools, body, error, now)
-        raise
+    manifests = plan.build_plan(decision, ground)
+    taken = await tools.applier.find_taken(owner, manifests, observed.children)
+    status = _status(body, (decision, wanted, observed), now)
+    if taken:
+        before = body.get("status") or {}
+        status = report.with_stalled(status, "NameTaken", taken, before, now)
+        await _refuse(tools, body, status)
+        raise NameTakenError(taken)
+    body = await _write_status(tools, body, status)
+    await tools.applier.apply(owner, manifests, observed.children)
     await tools.recorder.tell(body, decision.notes)
     tools.metrics.observe(namespace, name, decision)
     return decision.look_again_at
@@ -139,9 +142,9 @@ def _ground(
     )
 
 
-async def _report(
-    tools: Tools, body: Manifest, about: tuple[Decision, Wanted, Observation], now: datetime
-) -> Manifest:
+def _status(
+    body: Manifest, about: tuple[Decision, Wanted, Observation], now: datetime
+) -> dict[str, Any]:
     decision, wanted, observed = about
     metadata = body["metadata"]
     before = body.get("status") or {}
@@ -151,8 +154,7 @@ async def _report(
         "url": f"http://{metadata['name']}.{metadata['namespace']}.svc:{names.REST_PORT}",
         "now": now,
     }
-    status = report.build_status(decision, wanted, observed.seen, before, facts)
-    return await _write_status(tools, body, status)
+    return report.build_status(decision, wanted, observed.seen, before, facts)
 
 
 async def _write_status(tools: Tools, body: Manifest, status: dict[str, Any]) -> Manifest:
@@ -166,7 +168,11 @@ async def _write_status(tools: Tools, body: Manifest, status: dict[str, Any]) ->
     return await tools.kube.send("PUT", f"{path}/status", {**body, "status": status})
 
 
-async def _report_taken(tools: Tools, body: Manifest, error: ClusterError, now: datetime) -> None:
-    status = report.with_stalled(body["status"], "NameTaken", str(error), now)
+async def _refuse(tools: Tools, body: Manifest, status: dict[str, Any]) -> None:
+    """
+    Say that a name is taken, and do nothing else.
+    """
     body = await _write_status(tools, body, status)
-    await tools.recorder.tell(body, (Note("NameTaken", str(error), warning=True),))
+    stalled = next(c for c in status["conditions"] if c["type"] == "Stalled")
+    note = Note(stalled["reason"], stalled["message"], warning=True)
+    await tools.recorder.tell(body, (note,))

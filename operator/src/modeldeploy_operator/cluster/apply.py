@@ -12,7 +12,6 @@ from modeldeploy_operator.cluster.port import (
     GoneError,
     Kube,
     Manifest,
-    NameTakenError,
     Resource,
 )
 from modeldeploy_operator.manifests.names import Owner
@@ -76,7 +75,6 @@ class Applier:
             How many requests changed something.
 
         Raises:
-            NameTakenError: An object of a planned name exists and is not ours.
             ClusterError: The API server refused or could not be reached.
 
         """
@@ -86,14 +84,32 @@ class Applier:
             live = children.get(key)
             if live is not None and not self._differs(owner, key, manifest, live):
                 continue
-            if live is None:
-                await self._refuse_foreign(owner, key)
             await self._write(owner, key, manifest)
             writes += 1
         for key in set(children) - set(wanted):
             await self._remove(owner, key)
             writes += 1
         return writes
+
+    async def find_taken(
+        self, owner: Owner, plan: Iterable[Manifest], children: Mapping[Key, Manifest]
+    ) -> str | None:
+        """
+        Say which planned name is held by an object that is not ours, or return None.
+
+        Raises:
+            ConflictError: It belongs to an object of the owner's name that was deleted just now.
+            ClusterError: The API server refused or could not be reached.
+
+        """
+        for manifest in plan:
+            key = key_of(manifest)
+            if key not in children and await self._is_foreign(owner, key):
+                return (
+                    f"A {key[0]} named {key[1]} exists in namespace {owner.namespace} and was not "
+                    "made for this ModelDeployment; rename one of the two."
+                )
+        return None
 
     def forget(self, uid: str) -> None:
         """
@@ -112,26 +128,23 @@ class Applier:
             return False
         return not contains(live, manifest)
 
-    async def _refuse_foreign(self, owner: Owner, key: Key) -> None:
+    async def _is_foreign(self, owner: Owner, key: Key) -> bool:
         resource = BY_KIND[key[0]]
         try:
             found = await self._kube.get(resource.path(owner.namespace, key[1]))
         except GoneError:
-            return
+            return False
         references = found["metadata"].get("ownerReferences", [])
         controllers = [ref for ref in references if ref.get("controller")]
         if any(ref["uid"] == owner.uid for ref in controllers):
-            return
+            return False
         reference = owner.reference()
         if any((r["kind"], r["name"]) == (reference["kind"], owner.name) for r in controllers):
             raise ConflictError(
                 f"The {key[0]} {key[1]} belongs to a deleted {reference['kind']} of the same name "
                 "and is still being removed."
             )
-        raise NameTakenError(
-            f"A {key[0]} named {key[1]} exists in namespace {owner.namespace} and was not made for "
-            f"this ModelDeployment; rename one of the two."
-        )
+        return True
 
     async def _write(self, owner: Owner, key: Key, manifest: Manifest) -> None:
         path = BY_KIND[key[0]].path(owner.namespace, key[1])

@@ -195,12 +195,12 @@ def _stable(decision: Decision, seen: Snapshot, before: dict[str, Any]) -> Revis
 
 
 def with_stalled(
-    status: dict[str, Any], reason: str, message: str, now: datetime
+    status: dict[str, Any], reason: str, message: str, before: dict[str, Any], now: datetime
 ) -> dict[str, Any]:
     """
     Return the status with a trouble that stands in the way until a person mends it.
     """
-    conditions = _Conditions(status, status["observedGeneration"], now)
+    conditions = _Conditions(before, status["observedGeneration"], now)
     conditions.add("Stalled", TRUE, reason, message)
     stalled = conditions.collected[0].model_dump(mode="json", by_alias=True)
     others = [c for c in status["conditions"] if c["type"] not in ("Stalled", "Reconciling")]
