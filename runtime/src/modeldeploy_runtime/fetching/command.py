@@ -64,7 +64,7 @@ def fetch(request: Request) -> Report:
     version = uris.check_version(request.version)
     location = uris.parse(request.uri, request.pvc_root)
     target = Path(request.to, version)
-    source = location.of_version(version)
+    source = location.shown(version)
     present = _digest_if_present(target)
     if present and request.digest and digest.of_files(present) == request.digest:
         return _fetched(present, f"{source} was here already and has the digest asked for.")

@@ -53,6 +53,8 @@ _BY_SERVICE_CODE = {
     "NoSuchKey": Code.VERSION_NOT_FOUND,
     "AccessDenied": Code.ACCESS_DENIED,
     "InvalidAccessKeyId": Code.ACCESS_DENIED,
+    # versitygw's word for the same.
+    "XAdminUserNotFound": Code.ACCESS_DENIED,
     "SignatureDoesNotMatch": Code.ACCESS_DENIED,
     "ExpiredToken": Code.ACCESS_DENIED,
     "InvalidToken": Code.ACCESS_DENIED,
@@ -93,21 +95,24 @@ def classify(error: BaseException, doing: str) -> FetchError:
     """
     Find out what kind of failure an exception of a storage library is.
 
-    The libraries wrap the cause in exceptions of their own, so that the whole chain is looked at.
-    What nobody knows is taken to be the storage's fault, which is tried again.
+    The libraries wrap the cause in exceptions of their own, so that the whole chain is looked at,
+    for what a service said before what the libraries made of it.  What nobody knows is taken to be
+    the storage's fault, which is tried again.
     """
     if isinstance(error, FetchError):
         return error
-    cause: BaseException | None = error
-    while cause is not None:
-        code = _code_of(cause)
-        if code is not None:
-            return FetchError(code, f"{doing} failed: {_describe(error)}")
-        cause = cause.__cause__ or cause.__context__
-    return FetchError(Code.STORAGE_UNAVAILABLE, f"{doing} failed: {_describe(error)}")
+    message = f"{doing} failed: {_describe(error)}"
+    for judge in (_by_answer, _by_type):
+        cause: BaseException | None = error
+        while cause is not None:
+            code = judge(cause)
+            if code is not None:
+                return FetchError(code, message)
+            cause = cause.__cause__ or cause.__context__
+    return FetchError(Code.STORAGE_UNAVAILABLE, message)
 
 
-def _code_of(error: BaseException) -> Code | None:
+def _by_answer(error: BaseException) -> Code | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         service_code = str(response.get("Error", {}).get("Code", ""))
@@ -116,8 +121,10 @@ def _code_of(error: BaseException) -> Code | None:
     status = getattr(error, "status", None)
     if isinstance(status, int) and status in _BY_HTTP_STATUS:
         return _BY_HTTP_STATUS[status]
-    if isinstance(error, OSError) and error.errno in _BY_ERRNO:
-        return _BY_ERRNO[error.errno]
+    return _BY_ERRNO.get(error.errno) if isinstance(error, OSError) and error.errno else None
+
+
+def _by_type(error: BaseException) -> Code | None:
     for kind, code in _BY_TYPE:
         if isinstance(error, kind):
             return code

@@ -8,6 +8,7 @@ import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -45,18 +46,18 @@ class Storage:
             FetchError: The version or the storage is not there, or does not answer.
         """
         root = self._location.of_version(version)
-        doing = f"Listing {root}"
+        shown = self._location.shown(version)
         try:
             if self._location.protocol == "http":
                 found = self._list_http(root)
             else:
-                self._check_container()
+                self._check_container(root)
                 found = self._list_tree(root)
         except Exception as error:
-            raise classify(error, doing) from error
+            raise classify(error, f"Listing {shown}") from error
         if not found:
             raise FetchError(
-                Code.VERSION_NOT_FOUND, f"There is no version {version}: {root} holds no files."
+                Code.VERSION_NOT_FOUND, f"There is no version {version}: {shown} holds no files."
             )
         return found
 
@@ -70,27 +71,15 @@ class Storage:
         """Read a small file."""
         return b"".join(self.read(path))
 
-    def _check_container(self) -> None:
-        container = self._location.container
-        if self._location.protocol == "file":
-            exists = os.path.isdir(container)  # noqa: PTH112 - the path is fsspec's
-        else:
-            exists = self._has_bucket(container)
-        if not exists:
-            raise FetchError(Code.STORAGE_NOT_FOUND, f"There is no such place as {self._what()}.")
-
-    def _has_bucket(self, bucket: str) -> bool:
-        try:
-            self._files.call_s3("head_bucket", Bucket=bucket)
-        except FileNotFoundError:
-            return False
-        except PermissionError:
-            # Some may list a prefix and not look at the bucket itself: the listing decides.
-            return True
-        return True
-
-    def _what(self) -> str:
-        return self._location.what
+    def _check_container(self, root: str) -> None:
+        """Tell a storage that is not there from a version that is not: a tree's listing cannot."""
+        container, _, prefix = root.partition("/")
+        if self._location.protocol == "s3":
+            self._files.call_s3("list_objects_v2", Bucket=container, Prefix=prefix, MaxKeys=1)
+        elif not Path(self._location.container).is_dir():
+            raise FetchError(
+                Code.STORAGE_NOT_FOUND, f"There is no such place as {self._location.what}."
+            )
 
     def _list_tree(self, root: str) -> dict[str, RemoteFile]:
         self._files.invalidate_cache()

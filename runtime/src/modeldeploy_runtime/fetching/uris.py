@@ -27,16 +27,22 @@ class Location:
         container: The bucket, or the folder of the claim; empty where there is no such thing.
         path: The base path in fsspec's spelling.
         what: How people call the container.
+        uri: What the person wrote.
     """
 
     protocol: str
     container: str
     path: str
     what: str
+    uri: str
 
     def of_version(self, version: str) -> str:
         """Name the folder of one version."""
         return f"{self.path.rstrip('/')}/{version}"
+
+    def shown(self, version: str) -> str:
+        """Name the folder of one version as people know it."""
+        return f"{self.uri.rstrip('/')}/{version}"
 
 
 def parse(uri: str, pvc_root: str = "/pvc") -> Location:
@@ -55,10 +61,10 @@ def parse(uri: str, pvc_root: str = "/pvc") -> Location:
         raise _invalid(uri, f"nothing stands behind {parts.scheme}://")
     if parts.scheme == "s3":
         path = f"{parts.netloc}{parts.path}".rstrip("/")
-        return Location("s3", parts.netloc, path, f"the bucket {parts.netloc}")
+        return Location("s3", parts.netloc, path, f"the bucket {parts.netloc}", uri)
     if parts.scheme == "pvc":
         return _claim(uri, parts.netloc, unquote(parts.path), pvc_root)
-    return Location("http", "", uri.rstrip("/"), f"the server {parts.netloc}")
+    return Location("http", "", uri.rstrip("/"), f"the server {parts.netloc}", uri)
 
 
 def _split(uri: str) -> SplitResult:
@@ -80,14 +86,14 @@ def _file(uri: str, host: str, path: str) -> Location:
         raise _invalid(uri, "a file URI names no host; write file:///path")
     if path in {"", "/"}:
         raise _invalid(uri, "it names no folder")
-    return Location("file", path, path, f"the folder {path}")
+    return Location("file", path, path, f"the folder {path}", uri)
 
 
 def _claim(uri: str, claim: str, path: str, pvc_root: str) -> Location:
     if not _CLAIM.fullmatch(claim):
         raise _invalid(uri, f"{claim} cannot be the name of a claim")
     mount = f"{pvc_root.rstrip('/')}/{claim}"
-    return Location("file", mount, f"{mount}{path}".rstrip("/"), f"the claim {claim}")
+    return Location("file", mount, f"{mount}{path}".rstrip("/"), f"the claim {claim}", uri)
 
 
 def check_version(version: str) -> str:
