@@ -39,7 +39,8 @@ test: check ## Everything in the quick gate, and ten minutes of a real cluster.
 	$(BIN)/pytest tests/cluster -m "cluster and not long"
 
 test-long: check ## Every cluster scenario and long simulation; writes docs/evidence/.
-	$(BIN)/python -m tests.evidence
+	$(BIN)/devcluster up
+	$(BIN)/python tests/evidence.py
 
 demo: setup ## Run the main job on a cluster: two versions of a model, and a canary between them.
 	$(BIN)/python examples/demo

@@ -46,7 +46,7 @@ def test_a_version_that_cannot_be_served_leaves_stable_traffic_alone() -> None:
             await deployed.want_version(77)
             await _stalls(deployed, "VersionNotFound", "77")
             await deployed.want_version(7)
-            await _stalls(deployed, "ModelUnusable", "variables")
+            await _stalls(deployed, "ModelUnusable", "cannot be loaded: ")
             await deployed.want_version(8)
             await _stalls(deployed, "ModelUnusable", "saved_model.pb")
             await deployed.want_version(9)

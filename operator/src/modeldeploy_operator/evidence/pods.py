@@ -62,7 +62,8 @@ def failure_of(pod: Pod, load_error: str | None = None) -> Failure | None:
     Say why a pod is not ready, if it shows.
     """
     if load_error:
-        return Failure("ModelUnusable", f"The model cannot be loaded: {load_error}", permanent=True)
+        told = " ".join(load_error.split())
+        return Failure("ModelUnusable", f"The model cannot be loaded: {told}", permanent=True)
     for container in _statuses(pod):
         failure = _container_failure(container)
         if failure:

@@ -1,0 +1,119 @@
+"""
+The long tests, and the table of what they showed: `make test-long`.
+
+Everything runs that `make test` leaves out: every cluster scenario in full, the development
+cluster's own life, 20,000 simulated rollouts, and the benchmarks. The table goes into
+docs/evidence/, with the date and the commit.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs/evidence"
+RUNS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
+    ("simulation", ["tests/scenario"], {"MODELDEPLOY_ROLLOUTS": "20000"}),
+    ("cluster", ["tests/cluster", "tests/devcluster"], {}),
+)
+BENCHMARKS = ("bench/router.py",)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One test: what it is, how it ended, how long it took, and the figures that it logged.
+    """
+
+    name: str
+    result: str
+    seconds: float
+    figures: tuple[str, ...]
+
+
+def _run(paths: list[str], environment: dict[str, str], report: Path) -> int:
+    command = [sys.executable, "-m", "pytest", *paths, f"--junitxml={report}"]
+    command += ["-o", "junit_logging=log", "-o", "log_level=INFO", "--timeout=1200"]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, check=False
+    ).returncode
+
+
+def _result(case: ET.Element) -> str:
+    for kind in ("failure", "error", "skipped"):
+        if case.find(kind) is not None:
+            return kind
+    return "passed"
+
+
+def _figures(case: ET.Element) -> tuple[str, ...]:
+    """
+    Find what the test itself logged; other programs' lines do not count.
+    """
+    text = "\n".join(node.text or "" for node in case.findall("system-out"))
+    lines = [line for line in text.splitlines() if " test_" in line and "INFO" in line]
+    return tuple(
+        line.partition("] ")[2] or line.rpartition(".py:")[2].partition(" ")[2] for line in lines
+    )
+
+
+def _read(report: Path) -> list[Row]:
+    rows = []
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own pytest wrote it
+        name = f"{case.get('classname', '').removeprefix('tests.')}::{case.get('name')}"
+        rows.append(Row(name, _result(case), float(case.get("time", "0")), _figures(case)))
+    return rows
+
+
+def _table(rows: list[Row]) -> list[str]:
+    lines = ["| test | result | seconds | figures |", "|---|---|---|---|"]
+    lines += [
+        f"| `{row.name}` | {row.result} | {row.seconds:.0f} | {'; '.join(row.figures)} |"
+        for row in rows
+    ]
+    return lines
+
+
+def main() -> None:
+    """
+    Run everything, write the table, and exit with an error unless all passed.
+    """
+    head = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    commit, today = head.stdout.strip(), datetime.now(UTC).date().isoformat()
+    lines = [f"# Long tests of {today}, commit {commit}", ""]
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        for title, paths, environment in RUNS:
+            report = Path(folder) / f"{title}.xml"
+            failed |= _run(paths, environment, report) != 0
+            lines += [f"## {title.capitalize()}", "", *_table(_read(report)), ""]
+    for program in BENCHMARKS:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+        done = subprocess.run(
+            [sys.executable, program],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        failed |= done.returncode != 0
+        lines += [f"## {program}", "", "```", done.stdout.strip(), "```", ""]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{today}-{commit}.md").write_text("\n".join(lines), encoding="utf-8")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
