@@ -1,0 +1,197 @@
+"""
+The wires between the programs: what one writes is what the other reads.
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modeldeploy_operator.evidence import pods
+from modeldeploy_operator.evidence.routers import router_of
+from modeldeploy_operator.manifests.routing import KEY, build_routing
+from modeldeploy_operator.manifests.template import build_pod_template
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.rollout.memory import Revision
+from modeldeploy_operator.rollout.pools import SLOTS
+from modeldeploy_operator.rollout.snapshot import Router, Routing
+from modeldeploy_router.core import plan
+from modeldeploy_router.core import routing as router_routing
+from modeldeploy_router.core.config import PROTOCOLS
+from modeldeploy_router.core.report import Report, status_document
+from modeldeploy_router.core.seen import Server
+from modeldeploy_runtime import settings as runtime_settings
+from modeldeploy_runtime.fetching import command
+from modeldeploy_runtime.fetching import report as fetching
+from modeldeploy_runtime.fetching.errors import PERMANENT, Code
+from testkit.objects import IMAGES, OWNER, a_container, a_pod, a_spec
+
+ARCHITECTURE = (Path(__file__).parent.parent.parent.parent / "ARCHITECTURE.md").read_text(
+    encoding="utf-8"
+)
+TENTH = Routing({"a": "0a1b2c3d4e", "b": "5f6a7b8c9d"}, "0a1b2c3d4e", "5f6a7b8c9d", 1_000)
+VERSIONS = {"0a1b2c3d4e": "1", "5f6a7b8c9d": "2"}
+
+
+def _published(routing: Routing) -> router_routing.Routing:
+    """
+    Write a configuration as the operator does, and read it as a router does.
+    """
+    config_map = build_routing(OWNER, "mnist", routing, 7, VERSIONS)
+    return router_routing.parse_routing(config_map["data"][KEY])
+
+
+def test_a_router_reads_what_the_operator_writes() -> None:
+    """
+    Generation, model, slots, roles and weight arrive as they were meant.
+    """
+    read = _published(TENTH)
+    assert (read.generation, read.model, read.weight) == (7, "mnist", 1_000)
+    assert (read.stable, read.canary) == ("a", "b")
+    pool = router_routing.Pool("5f6a7b8c9d", "mnist-5f6a7b8c9d", "2")
+    assert read.slots["b"] == pool
+    assert read.check_path("b") == "/v1/models/mnist/versions/2"
+
+
+def test_a_router_reads_a_configuration_without_a_canary() -> None:
+    """
+    Without a canary there is no weight, and a pool that drains keeps its slot.
+    """
+    read = _published(Routing({"a": "0a1b2c3d4e", "b": "5f6a7b8c9d"}, "5f6a7b8c9d"))
+    assert (read.stable, read.canary, read.weight) == ("b", None, 0)
+    assert set(read.slots) == {"a", "b"}
+
+
+def test_every_slot_of_the_operator_is_one_of_the_router() -> None:
+    """
+    The operator gives out no slot that routers do not have.
+    """
+    assert set(SLOTS) <= set(router_routing.SLOTS)
+
+
+def _status(up: Mapping[str, int], routing: router_routing.Routing | None) -> dict[str, Any]:
+    """
+    Render a router's status, with so many of two endpoints up in each slot.
+    """
+    ready = {slot: frozenset({"10.0.0.1", "10.0.0.2"}) for slot in up}
+    servers = {
+        f"{protocol}_{slot}": {
+            plan.server_name(address): Server(out=False, up=number < count, checked=True)
+            for number, address in enumerate(sorted(ready[slot]))
+        }
+        for slot, count in up.items()
+        for protocol in PROTOCOLS
+    }
+    return status_document(Report(routing, ready, servers, {}, "2026-01-01T00:00:00Z"))
+
+
+def test_the_operator_reads_what_a_router_says() -> None:
+    """
+    The confirmed generation and the healthy endpoints of each revision arrive as they were meant.
+    """
+    status = _status({"a": 2, "b": 1}, _published(TENTH))
+    assert router_of(status) == Router(7, {"0a1b2c3d4e": 2, "5f6a7b8c9d": 1})
+
+
+def test_a_router_without_a_configuration_has_confirmed_nothing() -> None:
+    """
+    A router that has just started has generation 0 and no pools.
+    """
+    assert router_of(_status({}, None)) == Router(0, {})
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code is not Code.FETCHED])
+def test_the_operator_reads_why_a_fetch_failed(code: Code) -> None:
+    """
+    Each code, its sentence and whether it stays arrive through the termination message.
+    """
+    told = fetching.Report(code, "what happened")
+    ended = {"exitCode": told.exit_status, "message": told.to_json()}
+    failure = pods.failure_of(a_pod(first=(a_container("fetch", terminated=ended),)))
+    assert failure is not None
+    assert (failure.code, failure.message) == (code.value, "what happened")
+    assert failure.permanent == (code in PERMANENT)
+
+
+def test_the_operator_reads_what_was_fetched() -> None:
+    """
+    The digest of a finished fetch arrives.
+    """
+    told = fetching.Report(Code.FETCHED, "done", digest="sha256:1", files=3, bytes=12)
+    assert told.exit_status == 0
+    ended = {"exitCode": 0, "message": told.to_json()}
+    assert pods.digest_of([a_pod(first=(a_container("fetch", terminated=ended),))]) == "sha256:1"
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_the_codes_are_those_of_the_architecture(code: Code) -> None:
+    """
+    Each code stands in ARCHITECTURE.md's table, in the row of its permanence.
+    """
+    table = ARCHITECTURE.split("### Fetching")[1].split("### Serving")[0]
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    [row] = [row for row in rows if f"`{code.value}`" in row]
+    permanence = "yes" if code in PERMANENT else "" if code is Code.FETCHED else "no"
+    assert row.split("|")[2].strip() == permanence
+
+
+def test_a_message_of_any_length_fits() -> None:
+    """
+    Kubernetes keeps 4,096 bytes, and what is kept is still one JSON object.
+    """
+    told = fetching.Report(Code.ACCESS_DENIED, "€" * 10_000).to_json()
+    ended = {"exitCode": 1, "message": told}
+    failure = pods.failure_of(a_pod(first=(a_container("fetch", terminated=ended),)))
+    assert len(told.encode()) <= 4_096
+    assert failure is not None
+    assert failure.code == "AccessDenied"
+
+
+def test_the_server_takes_the_flags_that_it_gets() -> None:
+    """
+    Every flag of the server's container is one that the runtime knows.
+    """
+    template = build_pod_template(OWNER, a_spec(), Revision("0a1b2c3d4e", "1"), IMAGES)
+    settings = runtime_settings.parse(template["spec"]["containers"][0]["args"])
+    assert (settings.model_name, settings.port, settings.rest_api_port) == ("mnist", 8500, 8501)
+
+
+def _fetcher(tmp_path: Path) -> list[str]:
+    """
+    Take the fetch container's arguments as the operator writes them, on folders of the test's own.
+    """
+    spec = ModelDeploymentSpec.model_validate({"model": {"uri": "pvc://claim", "version": 1}})
+    template = build_pod_template(OWNER, spec, Revision("0a1b2c3d4e", "1"), IMAGES)
+    version = tmp_path / "claim" / "1"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").write_bytes(b"\x12\x00")
+    (version / "_SUCCESS").touch()
+    first, *arguments = template["spec"]["initContainers"][0]["args"]
+    assert first == "fetch"
+    places = {"/models/mnist": str(tmp_path / "to"), "/dev/termination-log": str(tmp_path / "log")}
+    moved = [reduce(lambda text, place: text.replace(*place), places.items(), a) for a in arguments]
+    return [*moved, f"--pvc_root={tmp_path}"]
+
+
+def test_the_fetch_takes_the_arguments_that_it_gets(tmp_path: Path) -> None:
+    """
+    Every argument of the fetch container is one that the runtime knows, and it reports in the end.
+    """
+    assert command.run(_fetcher(tmp_path)) == 0
+    ended = {"exitCode": 0, "message": (tmp_path / "log").read_text(encoding="utf-8")}
+    digest = pods.digest_of([a_pod(first=(a_container("fetch", terminated=ended),))])
+    assert digest is not None
+    assert digest.startswith("sha256:")
+
+
+@pytest.mark.xfail(reason="the runtime does not read MODELDEPLOY_DIGEST", strict=True)
+def test_the_fetch_checks_the_recorded_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Other contents under the name of a version that was fetched before are refused.
+    """
+    monkeypatch.setenv("MODELDEPLOY_DIGEST", f"sha256:{'0' * 64}")
+    assert command.run(_fetcher(tmp_path)) == 2
