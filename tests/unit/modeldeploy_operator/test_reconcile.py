@@ -366,7 +366,6 @@ async def test_a_taken_name_stalls_and_touches_nothing(cluster: Cluster) -> None
     assert cluster.told() == {"Ready": "Serving", "Promoted": "Promoted"}
 
 
-@pytest.mark.xfail(reason="Stalled is taken back and set again at every pass", strict=True)
 async def test_a_name_that_stays_taken_is_written_once(cluster: Cluster) -> None:
     """
     As long as nothing changes, a second look at a taken name writes no status.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeploy_operator.cluster.apply import Applier, contains, key_of
-from modeldeploy_operator.cluster.port import ConflictError, GoneError, NameTakenError
+from modeldeploy_operator.cluster.port import ConflictError, GoneError
 from testkit.fake_kube import FakeKube
 from testkit.objects import OWNER
 
@@ -138,8 +138,9 @@ async def test_anothers_object_is_never_applied_over() -> None:
     """
     kube = FakeKube()
     kube.put(f"{SERVICES}/mnist", {"metadata": {"name": "mnist"}, "spec": {"mine": True}})
-    with pytest.raises(NameTakenError, match="A Service named mnist exists in namespace vision"):
-        await Applier(kube).apply(OWNER, [_service()], {})
+    taken = await Applier(kube).find_taken(OWNER, [_service("other"), _service()], {})
+    assert taken is not None
+    assert taken.startswith("A Service named mnist exists in namespace vision and was not made")
     assert kube.writes == []
 
 
@@ -151,7 +152,7 @@ async def test_a_predecessors_object_is_waited_for() -> None:
     predecessor = {**OWNER.reference(), "uid": "uid-0"}
     kube.put(f"{SERVICES}/mnist", {"metadata": {"ownerReferences": [predecessor]}})
     with pytest.raises(ConflictError, match="is still being removed"):
-        await Applier(kube).apply(OWNER, [_service()], {})
+        await Applier(kube).find_taken(OWNER, [_service()], {})
 
 
 async def test_an_object_that_lost_its_label_is_taken_back() -> None:
@@ -160,7 +161,18 @@ async def test_an_object_that_lost_its_label_is_taken_back() -> None:
     """
     kube = FakeKube()
     kube.put(f"{SERVICES}/mnist", {"metadata": {"ownerReferences": [OWNER.reference()]}})
+    assert await Applier(kube).find_taken(OWNER, [_service()], {}) is None
     assert await Applier(kube).apply(OWNER, [_service()], {}) == 1
+
+
+async def test_what_was_listed_is_not_asked_for_again() -> None:
+    """
+    A name whose object is a child of ours costs no request.
+    """
+    kube = FakeKube()
+    kube.refuse("GET", f"{SERVICES}/mnist", ConflictError("nobody asks"))
+    children = {key_of(_service()): _service()}
+    assert await Applier(kube).find_taken(OWNER, [_service()], children) is None
 
 
 async def test_a_refused_deletion_is_an_error() -> None:

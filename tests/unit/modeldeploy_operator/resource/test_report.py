@@ -235,7 +235,8 @@ def test_a_trouble_that_a_person_must_mend_replaces_reconciling() -> None:
     `with_stalled` sets Stalled, takes Reconciling away, and gives an unready object its reason.
     """
     status = _status(WANTED, Memory(), Snapshot())
-    stalled = report.with_stalled(status, "NameTaken", "A Service named mnist exists.", NOW)
+    trouble = ("NameTaken", "A Service named mnist exists.")
+    stalled = report.with_stalled(status, *trouble, {}, NOW)
     assert _told(stalled) == {
         "Ready": ("False", "NameTaken"),
         "Promoted": ("False", "AwaitingPods"),
