@@ -27,7 +27,7 @@ UNKNOWN = "_unknown"
 
 # Each bound is less than 10 % above the one before, so that a share of slow requests is exact
 # enough to compare two versions by.
-LATENCY_BOUNDS = exponential_buckets(100e-6, 60.0, 1.095)
+LATENCY_BOUNDS = exponential_buckets(100e-6, 60.0, 1.09)
 
 StateSource = Callable[[], Iterable[tuple[ServableId, State]]]
 

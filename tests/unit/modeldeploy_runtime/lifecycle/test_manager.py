@@ -2,6 +2,7 @@
 The manager, with loaders that do what the test says.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -60,6 +61,10 @@ def _until(condition: Callable[[], Any]) -> None:
 
 def _states(manager: Manager) -> dict[int, State]:
     return {status.version: status.state for status in manager.statuses("m")}
+
+
+def _is_available(manager: Manager, version: int) -> bool:
+    return _states(manager).get(version) is State.AVAILABLE
 
 
 def _paths(*versions: int) -> dict[int, Path]:
@@ -174,7 +179,7 @@ def test_old_versions_are_forgotten() -> None:
     manager = Manager(_Loader(), Retries())
     for version in range(1, MAX_ENDED + 10):
         manager.set_aspired("m", _paths(version))
-        _until(lambda version=version: _states(manager).get(version) is State.AVAILABLE)
+        _until(functools.partial(_is_available, manager, version))
     _until(lambda: list(_states(manager).values()).count(State.END) == len(_states(manager)) - 1)
     assert len(_states(manager)) == MAX_ENDED + 1
 
