@@ -242,9 +242,8 @@ def test_a_trouble_that_a_person_must_mend_replaces_reconciling() -> None:
         "Promoted": ("False", "AwaitingPods"),
         "Stalled": ("True", "NameTaken"),
     }
-    assert (
-        report.with_stalled(stalled, "NameTaken", "A Service named mnist exists.", NOW) == stalled
-    )
+    again = report.with_stalled(status, *trouble, stalled, NOW + timedelta(hours=1))
+    assert again == stalled
 
 
 def test_no_status_in_a_rollout_is_both_reconciling_and_stalled() -> None:
