@@ -6,6 +6,7 @@ descriptors are taken as they are installed instead of being written down a seco
 """
 
 import importlib
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -46,24 +47,19 @@ def foreign_descriptors() -> descriptor_pb2.FileDescriptorSet:
 
 def compile_set() -> bytes:
     """Compile our files against the foreign ones into one self-contained set."""
-    from grpc_tools import protoc  # noqa: PLC0415 - only developers have it
-
     sources = sorted(path.relative_to(HERE).as_posix() for path in HERE.rglob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
         foreign, compiled = Path(folder, "foreign.pb"), Path(folder, "compiled.pb")
         foreign.write_bytes(foreign_descriptors().SerializeToString(deterministic=True))
-        status = protoc.main(
-            [
-                "protoc",
-                f"--proto_path={HERE}",
-                f"--descriptor_set_in={foreign}",
-                "--include_imports",
-                f"--descriptor_set_out={compiled}",
-                *sources,
-            ]
-        )
-        if status != 0:
-            sys.exit(f"The protocol compiler failed with status {status}.")
+        options = [
+            f"--proto_path={HERE}",
+            f"--descriptor_set_in={foreign}",
+            "--include_imports",
+            f"--descriptor_set_out={compiled}",
+        ]
+        # In a process of its own: inside this one it would meet TensorFlow's copy of protobuf.
+        compiler = [sys.executable, "-m", "grpc_tools.protoc"]
+        subprocess.run([*compiler, *options, *sources], check=True)
         return compiled.read_bytes()
 
 
