@@ -74,7 +74,7 @@ def _answers_by_pod(pods: list[dict[str, Any]]) -> list[float]:
         with urllib.request.urlopen(url, timeout=5) as response:
             text = response.read().decode()
         found = re.findall(
-            r"^[:a-z_]*request_count(?:_total)?\{[^}]*\} ([0-9.e+]+)$", text, re.MULTILINE
+            r'^modeldeploy_requests_total\{.*api="[Pp]redict".*\} (\S+)$', text, re.MULTILINE
         )
         counts.append(sum(map(float, found)))
     return counts

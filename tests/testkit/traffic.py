@@ -136,8 +136,9 @@ async def send_many(clients: list[Client], count: int, at_once: int = 4) -> Seen
         for _ in left:
             await predict(seen)
 
-    per_client = max(1, at_once // len(clients))
-    await asyncio.gather(*(work(c.predict) for c in clients for _ in range(per_client)))
+    # A REST connection carries one request at a time, a gRPC channel many.
+    streams = {Rest.protocol: 1, Grpc.protocol: max(1, at_once // len(clients))}
+    await asyncio.gather(*(work(c.predict) for c in clients for _ in range(streams[c.protocol])))
     for client in clients:
         await client.aclose()
     return seen
