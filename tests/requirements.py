@@ -1,0 +1,19 @@
+"""
+What the users were promised, row by row, as far as tests show it today.
+
+A test that shows a row carries `@pytest.mark.requirement("row-N")`, and only such a test: it would
+fail if the promise were broken. A row without a test is not in the table yet.
+"""
+
+ROWS = {
+    "row-1": "A SavedModel below `base/<version>/` is served on REST and gRPC to stock clients.",
+    "row-2": "half_plus_two answers the README's first request.",
+    "row-5": "Several versions are served at once, and the newest answers where none is named.",
+    "row-7": "Each version tells its state and its error.",
+    "row-8": "A new version is found, takes over, and the old one is drained: no request fails.",
+    "row-14": "Traffic moves between versions by percentages, step by step, and back.",
+    "row-15": "Requests are balanced over instances, whose number is set by hand.",
+    "row-16": "Latency, throughput and errors are metrics, by model and version.",
+    "row-17": "It runs alone, in a container and in Kubernetes.",
+}
+"""Row to the sentence that its tests prove."""
