@@ -6,11 +6,13 @@ fail if the promise were broken. A row without a test is not in the table yet.
 """
 
 ROWS = {
-    "row-1": "A SavedModel below `base/<version>/` is served on REST and gRPC to stock clients.",
+    "row-1": "A SavedModel answers stock clients: predict, metadata and status, REST and gRPC.",
     "row-2": "half_plus_two answers the README's first request.",
+    "row-3": "The image classifier's client prints the error rate of the offline evaluation.",
     "row-5": "Several versions are served at once, and the newest answers where none is named.",
     "row-7": "Each version tells its state and its error.",
     "row-8": "A new version is found, takes over, and the old one is drained: no request fails.",
+    "row-9": "All, the latest, or named versions are served, as a policy says.",
     "row-14": "Traffic moves between versions by percentages, step by step, and back.",
     "row-15": "Requests are balanced over instances, whose number is set by hand.",
     "row-16": "Latency, throughput and errors are metrics, by model and version.",

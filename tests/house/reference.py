@@ -13,11 +13,10 @@ HEAD = (
     "",
     "This page is generated from the CRD by `pytest tests/house --update-golden`; do not edit it.",
     "",
-    "Group `serving.modeldeploy.io`, version `v1alpha1`, kind `ModelDeployment`, short name `mdep`.",
-    "`metadata.name` starts with a letter, holds lower case letters, digits and dashes, and has "
-    "at most 40 characters.",
-    "A field that is not listed here is an error when `kubectl` validates, which is its default; "
-    "otherwise the API server drops it with a warning.",
+    "The kind is `ModelDeployment` of `serving.modeldeploy.io/v1alpha1`; its short name is `mdep`.",
+    "`metadata.name` starts with a letter, holds lower case letters, digits and dashes.",
+    "It has at most 40 characters.",
+    "`kubectl` refuses a field that is not listed here, unless it is told not to validate.",
     "",
 )
 CONDITIONS = "The conditions and their reasons are explained in [status.md](status.md)."

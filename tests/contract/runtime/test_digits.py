@@ -26,7 +26,7 @@ def _rate(output: str) -> float:
     return float(found)
 
 
-@pytest.mark.requirement("3")
+@pytest.mark.requirement("row-3")
 @pytest.mark.parametrize(("version", "low", "high"), [(1, 8.0, 12.0), (2, 0.0, 6.0)])
 def test_error_rate(tmp_path: Path, version: int, low: float, high: float) -> None:
     """

@@ -37,6 +37,7 @@ def _failure(call: Any, request: Any) -> tuple[grpc.StatusCode, str]:
     return caught.value.code(), caught.value.details()
 
 
+@pytest.mark.requirement("row-1")
 def test_predict(predictions: Any) -> None:
     """
     The newest version answers, says who it is, and puts its values where clients look for them.
@@ -50,7 +51,7 @@ def test_predict(predictions: Any) -> None:
     assert response.model_spec.signature_name == "serving_default"
 
 
-@pytest.mark.requirement("5")
+@pytest.mark.requirement("row-5")
 def test_choice_of_version(predictions: Any) -> None:
     """
     A request may name a version or a label.
@@ -260,6 +261,7 @@ def _metadata(**fields: Any) -> Any:
     return request
 
 
+@pytest.mark.requirement("row-1")
 def test_metadata(predictions: Any) -> None:
     """
     The stock client unpacks the signatures.
@@ -309,6 +311,7 @@ def _status(name: str | None = None, version: int | None = None) -> Any:
     return request
 
 
+@pytest.mark.requirement("row-1")
 def test_status(model_service: Any) -> None:
     """
     The stock client reads states and errors.

@@ -87,7 +87,7 @@ class _Load:
                 next(self.requests)
 
 
-@pytest.mark.requirement("8")
+@pytest.mark.requirement("row-8")
 def test_swap_under_load(models: Path, tmp_path: Path) -> None:
     """
     New versions take over while clients ask without a pause, and no request fails.

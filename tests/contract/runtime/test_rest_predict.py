@@ -13,7 +13,7 @@ from testkit.model_servers import ModelServer
 HALF = "half_plus_two"
 
 
-@pytest.mark.requirement("2")
+@pytest.mark.requirement("row-2")
 def test_first_request(server: ModelServer) -> None:
     """
     half_plus_two answers the request that everybody sends first.
@@ -24,7 +24,7 @@ def test_first_request(server: ModelServer) -> None:
     assert answer.headers["x-model-version"] == "1"
 
 
-@pytest.mark.requirement("5")
+@pytest.mark.requirement("row-5")
 @pytest.mark.parametrize(
     ("path", "version", "first"),
     [

@@ -28,7 +28,7 @@ def test_status_of_all_versions(server: ModelServer, path: str) -> None:
     assert (answer.status, answer.json) == (200, {"model_version_status": expected})
 
 
-@pytest.mark.requirement("7")
+@pytest.mark.requirement("row-7")
 def test_status_of_one_version(server: ModelServer) -> None:
     """
     One version is described alone.
@@ -37,7 +37,7 @@ def test_status_of_one_version(server: ModelServer) -> None:
     assert server.get(f"{HALF}/versions/1").json == expected
 
 
-@pytest.mark.requirement("7")
+@pytest.mark.requirement("row-7")
 def test_status_of_a_failed_load(server: ModelServer) -> None:
     """
     A version that could not be loaded is at its end, with the loader's words, and is no 404.
@@ -178,7 +178,7 @@ def test_head(server: ModelServer) -> None:
     assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "16")
 
 
-@pytest.mark.requirement("16")
+@pytest.mark.requirement("row-16")
 def test_metrics(server: ModelServer) -> None:
     """
     Requests, their latencies and the states of models are exposed to Prometheus.

@@ -115,7 +115,11 @@ def test_reports_fit(message: str, code: Code) -> None:
         (Code.NO_SPACE, False, 1),
     ],
 )
-def test_codes(code: Code, permanent: bool, status: int) -> None:  # noqa: FBT001
+def test_codes(
+    code: Code,
+    permanent: bool,  # noqa: FBT001 - a table's column
+    status: int,
+) -> None:
     """
     Each code has its exit status and says whether it stays.
     """

@@ -8,7 +8,7 @@ from modeldeploy_runtime.sources import version_policy
 from modeldeploy_runtime.sources.version_policy import All, Latest, Specific, VersionPolicy
 
 
-@pytest.mark.requirement("9")
+@pytest.mark.requirement("row-9")
 @pytest.mark.parametrize(
     ("policy", "found", "chosen"),
     [
