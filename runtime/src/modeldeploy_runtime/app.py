@@ -18,24 +18,46 @@ from modeldeploy_runtime.flags import FlagError
 _log = logging.getLogger(__name__)
 
 
+# What a shell says of a program that SIGTERM ended.
+TERMINATED = 128 + signal.SIGTERM
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM came while something was being fetched: what was begun must be cleared away."""
+
+
 def main() -> NoReturn:
     """Run the program with this process' arguments."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    logging.shutdown()
+    sys.stdout.flush()
+    # Threads that hang in a model or in a storage, and TensorFlow's own clean-up, must not delay
+    # the end.
+    os._exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit status."""
-    # A process with the number 1 ignores a SIGTERM for which it has no handler.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         if arguments[:1] == ["fetch"]:
-            from modeldeploy_runtime.fetching import command  # noqa: PLC0415 - starts fast
-
-            return command.run(arguments[1:])
+            return _fetch(arguments[1:])
         return _serve(arguments)
     except FlagError as error:
         sys.stderr.write(f"{error}\n")
         return 255
+
+
+def _fetch(arguments: Sequence[str]) -> int:
+    from modeldeploy_runtime.fetching import command  # noqa: PLC0415 - the server needs none of it
+
+    def end(*_: object) -> None:
+        raise _TerminatedError
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        return command.run(arguments)
+    except _TerminatedError:
+        return TERMINATED
 
 
 def _serve(arguments: Sequence[str]) -> int:
@@ -44,6 +66,8 @@ def _serve(arguments: Sequence[str]) -> int:
     from modeldeploy_runtime import serving, settings  # noqa: PLC0415 - not needed for fetching
     from modeldeploy_runtime.telemetry import logs  # noqa: PLC0415 - not needed for fetching
 
+    # A process with the number 1 ignores a SIGTERM for which it has no handler.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     wanted = settings.parse(arguments)
     if wanted.version:
         sys.stdout.write(f"modeldeploy-server {__version__}\n")
@@ -60,7 +84,4 @@ def _serve(arguments: Sequence[str]) -> int:
         # grpcio says by RuntimeError that a port is taken.
         _log.error("The server cannot run: %s", error)
         return 1
-    # Threads that hang in a model, and TensorFlow's own clean-up, must not delay the end.
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(0)
+    return 0

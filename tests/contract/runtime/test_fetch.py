@@ -328,6 +328,61 @@ def test_manifest(models: Path, tmp_path: Path) -> None:
     assert "assets/more is missing" in outcome.report["message"]
 
 
+def test_signal(models: Path, tmp_path: Path) -> None:
+    """
+    SIGTERM in the middle of a download ends it, clears up, and is no success.
+    """
+    graph = (models / HALF / "2" / "saved_model.pb").read_bytes()
+    asked = threading.Event()
+    released = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def _head(self, length: int) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+
+        def do_HEAD(self) -> None:
+            self._head(len(graph))
+
+        def do_GET(self) -> None:
+            if self.path.endswith(".json"):
+                self.send_error(404)
+            elif self.path.endswith("/"):
+                page = b'<a href="saved_model.pb">saved_model.pb</a>'
+                self._head(len(page))
+                self.wfile.write(page)
+            else:
+                self._head(len(graph))
+                self.wfile.write(graph[:100])
+                self.wfile.flush()
+                asked.set()
+                released.wait(60)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        uri = f"http://127.0.0.1:{server.server_address[1]}/m"
+        command = [sys.executable, "-m", "modeldeploy_runtime", "fetch", f"--uri={uri}"]
+        command += ["--version=1", f"--to={tmp_path}"]
+        with (tmp_path / "log").open("wb") as log:
+            fetching = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            assert asked.wait(30)
+            fetching.terminate()
+            assert fetching.wait(20) == 128 + 15
+        finally:
+            fetching.kill()
+            fetching.wait()
+            released.set()
+            server.shutdown()
+            thread.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
 def test_fetch_does_not_load_tensorflow() -> None:
     """
     Fetching starts fast: TensorFlow and the server stay out of it.

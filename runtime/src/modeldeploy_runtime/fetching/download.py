@@ -56,13 +56,13 @@ def download(
         return _with_retries(storage, files[name], _inside(target, name), progress)
 
     names = sorted(files, key=lambda name: -files[name].size)
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="download") as pool:
+    pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="download")
+    try:
         futures = {name: pool.submit(one, name) for name in names}
-        try:
-            return {name: future.result() for name, future in futures.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return {name: future.result() for name, future in futures.items()}
+    finally:
+        # After a failure or a signal nobody waits for downloads that may hang.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _inside(target: Path, name: str) -> Path:
