@@ -5,19 +5,20 @@ Golden traces: whole rollouts on one page each, for every moment that people ask
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from testkit.trace import Tracer
-from testkit.world import Nature, a_world, revision, steps_of
 
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 from modeldeploy_operator.rollout.snapshot import Failure
+from testkit.trace import Tracer
+from testkit.world import Nature, a_world, revision, steps_of
 
 TESTDATA = Path(__file__).parent / "testdata"
 Story = Callable[[], Tracer]
 
 
-def _stable(replicas: int = 2, **spec: object) -> Tracer:
+def _stable(replicas: int = 2, **spec: Any) -> Tracer:
     """
     Begin with version v1 in steady state.
     """

@@ -6,11 +6,11 @@ import os
 import random
 
 import pytest
-from testkit.invariants import BrokenInvariantError, Watch
-from testkit.world import Nature, World, a_world, steps_of
 
 from modeldeploy_operator.rollout.snapshot import Failure
 from modeldeploy_operator.rollout.states import State
+from testkit.invariants import BrokenInvariantError, Watch
+from testkit.world import Nature, World, a_world, steps_of
 
 ROLLOUTS = int(os.environ.get("MODELDEPLOY_ROLLOUTS", "2000"))
 BATCHES = 20
@@ -35,11 +35,10 @@ def _order(world: World, chance: random.Random) -> str:
     return f"{verb}@{named}#{chance.random()}"
 
 
-def _event(world: World, chance: random.Random) -> bool:
+def _wish(world: World, chance: random.Random, kind: float) -> None:
     """
-    Let one thing happen; return whether the operator may act in this turn.
+    Let a person want something else.
     """
-    kind = chance.random()
     if kind < 0.04:
         world.want(chance.choice(NAMES))
     elif kind < 0.06:
@@ -50,8 +49,17 @@ def _event(world: World, chance: random.Random) -> bool:
         )
     elif kind < 0.10:
         world.want(paused=not world.wanted.paused)
-    elif kind < 0.14:
+    else:
         world.want(action=_order(world, chance))
+
+
+def _event(world: World, chance: random.Random) -> bool:
+    """
+    Let one thing happen; return whether the operator may act in this turn.
+    """
+    kind = chance.random()
+    if kind < 0.14:
+        _wish(world, chance, kind)
     elif kind < 0.20 and world.pools:
         pods = world.pools[chance.choice(sorted(world.pools))]
         pods.ages = [0 if chance.random() < 0.7 else age for age in pods.ages]

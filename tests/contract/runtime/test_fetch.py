@@ -328,13 +328,12 @@ def test_manifest(models: Path, tmp_path: Path) -> None:
     assert "assets/more is missing" in outcome.report["message"]
 
 
-def test_signal(models: Path, tmp_path: Path) -> None:
+def _slow(
+    graph: bytes, asked: threading.Event, released: threading.Event
+) -> type[http.server.BaseHTTPRequestHandler]:
     """
-    SIGTERM in the middle of a download ends it, clears up, and is no success.
+    Build a handler that stops in the middle of the graph.
     """
-    graph = (models / HALF / "2" / "saved_model.pb").read_bytes()
-    asked = threading.Event()
-    released = threading.Event()
 
     class Slow(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
@@ -362,7 +361,18 @@ def test_signal(models: Path, tmp_path: Path) -> None:
                 asked.set()
                 released.wait(60)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as server:
+    return Slow
+
+
+def test_signal(models: Path, tmp_path: Path) -> None:
+    """
+    SIGTERM in the middle of a download ends it, clears up, and is no success.
+    """
+    graph = (models / HALF / "2" / "saved_model.pb").read_bytes()
+    asked = threading.Event()
+    released = threading.Event()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _slow(graph, asked, released)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         uri = f"http://127.0.0.1:{server.server_address[1]}/m"
