@@ -98,6 +98,7 @@ def _settles(world: World, watch: Watch) -> None:
         if canary and decision.reason == "AwaitingApproval":
             world.want(action=f"approve@{canary.revision.revision}/{canary.step + 1}#{world.now}")
     else:
+        assert decision is not None
         first_never_answers = world.memory.stable is None or decision.stalled
         stable = world.memory.stable
         broken = stable is not None and world.nature(stable.revision).ready_after is None
