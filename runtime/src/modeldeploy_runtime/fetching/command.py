@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modeldeploy_runtime import flags
@@ -19,6 +19,9 @@ from modeldeploy_runtime.sources import completeness
 from modeldeploy_runtime.telemetry import logs
 
 _log = logging.getLogger(__name__)
+
+DIGEST_VARIABLE = "MODELDEPLOY_DIGEST"
+"""Where the operator puts the digest that was recorded at a revision's first fetch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Request:
 def run(arguments: Sequence[str]) -> int:
     """Fetch what the command line asks for, report, and return the exit status."""
     request = flags.parse(arguments, Request)
+    if not request.digest:
+        request = replace(request, digest=os.environ.get(DIGEST_VARIABLE, ""))
     logs.set_up(request.log_format)
     try:
         report = fetch(request)

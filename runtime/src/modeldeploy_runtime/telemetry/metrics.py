@@ -61,6 +61,8 @@ class Metrics:
             ("entrypoint", "api", "model", "version", "signature", "code"),
             registry=self._registry,
         )
+        # Finding a counter by its labels costs more than counting.
+        self._counters: dict[tuple[str, ...], Counter] = {}
         self._latency = Histogram(
             "modeldeploy_request_duration_seconds",
             "Time from a request's last byte to its answer, successful requests only.",
@@ -74,7 +76,10 @@ class Metrics:
     def answered(self, call: Call, code: str, seconds: float) -> None:
         """Count one answered request."""
         labels = (call.entrypoint, call.api, call.model, call.version, call.signature)
-        self._requests.labels(*labels, code).inc()
+        counter = self._counters.get((*labels, code))
+        if counter is None:
+            counter = self._counters[*labels, code] = self._requests.labels(*labels, code)
+        counter.inc()
         if code == "OK":
             self._latency.observe(labels, seconds)
 

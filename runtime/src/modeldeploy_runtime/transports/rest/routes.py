@@ -7,6 +7,7 @@ Reads paths: pure.
 """
 
 import enum
+import functools
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
@@ -54,6 +55,7 @@ class Refusal:
     allow: str = ""
 
 
+@functools.lru_cache(maxsize=1024)
 def parse(method: str, path: str) -> Route | Refusal:
     """Read a method and a path without its query."""
     if path in _PLAIN:
