@@ -206,12 +206,17 @@ class Deployed:
         self, kind: str, status: str, reason: str, seconds: float = 120
     ) -> dict[str, Any]:
         """
-        Wait until a condition stands with this reason.
+        Wait until a condition about the present generation stands with this reason.
         """
 
         async def stands() -> dict[str, Any] | None:
-            found = await self.condition(kind)
-            return found if (found.get("status"), found.get("reason")) == (status, reason) else None
+            body = await self.read()
+            meant = (kind, status, reason, body["metadata"]["generation"])
+            for found in body["status"].get("conditions", []):
+                said = (found["type"], found["status"], found["reason"])
+                if (*said, found["observedGeneration"]) == meant:
+                    return dict(found)
+            return None
 
         found: dict[str, Any] = await self._until(f"{self.name} {kind} {reason}", stands, seconds)
         return found

@@ -31,7 +31,8 @@ from modeldeploy_operator.resource import (
     report,
     revisions,
 )
-from modeldeploy_operator.resource.spec import ModelDeploymentSpec, seconds
+from modeldeploy_operator.resource.parts import seconds
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.resource.status import load_memory
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Decision, Note, Wanted
@@ -138,7 +139,7 @@ def _ground(
         images=images,
         kept=kept,
         digests=observed.digests,
-        generation=seen.generation + 1 if changed else seen.generation,
+        generation=seen.next_generation if changed else seen.generation,
     )
 
 

@@ -186,7 +186,6 @@ def test_the_fetch_takes_the_arguments_that_it_gets(tmp_path: Path) -> None:
     assert digest.startswith("sha256:")
 
 
-@pytest.mark.xfail(reason="the runtime does not read MODELDEPLOY_DIGEST", strict=True)
 def test_the_fetch_checks_the_recorded_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -287,7 +287,6 @@ async def test_the_digest_of_the_first_fetch_is_kept(cluster: Cluster) -> None:
     assert "configmaps" in cluster.kube.named(f"mnist-{revision}")
 
 
-@pytest.mark.xfail(reason="the record goes with the pool, the template stays", strict=True)
 async def test_a_digest_is_kept_as_long_as_its_revision(cluster: Cluster) -> None:
     """
     A revision that may be run again by undo still knows what it contained.
@@ -299,7 +298,6 @@ async def test_a_digest_is_kept_as_long_as_its_revision(cluster: Cluster) -> Non
     assert "configmaps" in cluster.kube.named(f"mnist-{_revision(1)}")
 
 
-@pytest.mark.xfail(reason="a new routing ConfigMap counts from 1 again", strict=True)
 async def test_generations_only_grow(cluster: Cluster) -> None:
     """
     A routing ConfigMap that somebody deleted comes back under a number that no router has seen.
@@ -317,7 +315,6 @@ async def test_generations_only_grow(cluster: Cluster) -> None:
     assert after > before
 
 
-@pytest.mark.xfail(reason="the plan needs the record of every pool", raises=KeyError, strict=True)
 async def test_a_record_that_somebody_deleted_stops_nothing(cluster: Cluster) -> None:
     """
     Without the ControllerRevision of the stable revision, a canary still goes on.
@@ -445,7 +442,6 @@ async def test_an_object_that_is_gone_leaves_no_series(cluster: Cluster) -> None
     assert cluster.registry.get_sample_value(name, labels) is None
 
 
-@pytest.mark.xfail(reason="the status keeps whole seconds, so the chapter looks new", strict=True)
 async def test_a_finished_rollout_is_counted_once(cluster: Cluster) -> None:
     """
     A promotion adds one to the counter of its outcome, however often it is looked at.

@@ -4,7 +4,7 @@ Observing: everything that a pass looks at, read once.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +45,12 @@ async def observe(kube: Kube, probe: Probe, owner: Owner, model: str) -> Observa
     own = [item for items in lists[:-1] for item in items if _is_owned(item, owner)]
     children = {key_of(item): item for item in own}
     by_revision, router_pods = _sort(lists[-1])
-    kept = _kept(children)
     deployments = {
         item["metadata"]["labels"][names.REVISION_LABEL]: item
         for item in own
         if item["kind"] == "Deployment" and names.REVISION_LABEL in item["metadata"]["labels"]
     }
+    kept = _kept(children, deployments)
     errors = await _load_errors(probe, model, by_revision, kept)
     asked = await asyncio.gather(
         *(probe.router_status(pod["status"]["podIP"]) for pod in router_pods)
@@ -67,7 +67,7 @@ async def observe(kube: Kube, probe: Probe, owner: Owner, model: str) -> Observa
         routers=tuple(routers.router_of(answer) for answer in asked),
         kept={revision: record.version for revision, record in kept.items()},
     )
-    return Observation(seen, children, kept, _digests(owner, children, by_revision))
+    return Observation(seen, children, kept, _digests(owner, children, by_revision, kept))
 
 
 async def _list(kube: Kube, owner: Owner, resource: Resource) -> list[Manifest]:
@@ -95,14 +95,23 @@ def _sort(found: list[Manifest]) -> tuple[dict[str, list[Manifest]], list[Manife
     return by_revision, router_pods
 
 
-def _kept(children: Mapping[Key, Manifest]) -> dict[str, Kept]:
-    return {
+def _kept(children: Mapping[Key, Manifest], deployments: Mapping[str, Manifest]) -> dict[str, Kept]:
+    """
+    Read the kept revisions; a record that somebody deleted is made anew from its Deployment.
+    """
+    kept = {
         item["metadata"]["labels"][names.REVISION_LABEL]: Kept(
             int(item["revision"]), item["data"]["version"], item["data"]
         )
         for (kind, _), item in children.items()
         if kind == "ControllerRevision"
     }
+    for revision, deployment in deployments.items():
+        if revision not in kept:
+            version = deployment["metadata"]["annotations"][names.VERSION_ANNOTATION]
+            data = {"version": version, "template": deployment["spec"]["template"]}
+            kept[revision] = Kept(0, version, data)
+    return kept
 
 
 async def _load_errors(
@@ -125,14 +134,18 @@ async def _load_errors(
 
 
 def _digests(
-    owner: Owner, children: Mapping[Key, Manifest], by_revision: Mapping[str, list[Manifest]]
+    owner: Owner,
+    children: Mapping[Key, Manifest],
+    by_revision: Mapping[str, list[Manifest]],
+    kept: Iterable[str],
 ) -> dict[str, str]:
     """
     Take a revision's digest from its record, or else from the first fetch that reports one.
     """
     digests: dict[str, str] = {}
-    for revision, found in by_revision.items():
+    for revision in kept:
         record: Any = children.get(("ConfigMap", owner.pool(revision)))
+        found = by_revision.get(revision, [])
         digest = record["data"]["digest"] if record else pods.digest_of(found)
         if digest:
             digests[revision] = digest

@@ -10,6 +10,7 @@ from modeldeploy_operator.resource import API_VERSION, GROUP, KIND
 FIELD_MANAGER = "modeldeploy-operator"
 DEPLOYMENT_LABEL = f"{GROUP}/deployment"
 REVISION_LABEL = f"{GROUP}/revision"
+VERSION_ANNOTATION = f"{GROUP}/version"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "modeldeploy"

@@ -11,6 +11,7 @@ from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.decision import Decision
+from modeldeploy_operator.rollout.memory import Revision
 
 Manifest = dict[str, Any]
 KEPT_REVISIONS = 10
@@ -67,12 +68,13 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         manifests.append(
             pool.build_controller_revision(owner, revision, record.number, record.data)
         )
-    for revision, replicas in decision.pools.items():
-        template = ground.kept[revision].data["template"]
         if revision in ground.digests:
             manifests.append(pool.build_digest(owner, revision, ground.digests[revision]))
+    for revision, replicas in decision.pools.items():
+        record = ground.kept[revision]
+        named = Revision(revision, record.version)
         manifests.append(pool.build_service(owner, revision))
-        manifests.append(pool.build_deployment(owner, revision, template, replicas))
+        manifests.append(pool.build_deployment(owner, named, record.data["template"], replicas))
     wanted_router = ground.spec.traffic.router
     manifests += router.build_access(owner)
     manifests.append(router.build_client_service(owner))

@@ -6,18 +6,21 @@ from typing import Any
 
 from modeldeploy_operator.manifests import names
 from modeldeploy_operator.manifests.names import Owner
+from modeldeploy_operator.rollout.memory import Revision
 
 
 def build_deployment(
-    owner: Owner, revision: str, template: dict[str, Any], replicas: int
+    owner: Owner, revision: Revision, template: dict[str, Any], replicas: int
 ) -> dict[str, Any]:
     """
     Build the Deployment of a pool.
     """
+    name = revision.revision
+    metadata = owner.metadata(owner.pool(name), names.SERVER, name)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": owner.metadata(owner.pool(revision), names.SERVER, revision),
+        "metadata": {**metadata, "annotations": {names.VERSION_ANNOTATION: revision.version}},
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 0,
@@ -25,7 +28,7 @@ def build_deployment(
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
             },
-            "selector": {"matchLabels": owner.selector(names.SERVER, revision)},
+            "selector": {"matchLabels": owner.selector(names.SERVER, name)},
             "template": template,
         },
     }

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from modeldeploy_operator.resource import GROUP, KIND, PLURAL, VERSION
-from modeldeploy_operator.resource.spec import ROOT_RULES, ModelDeploymentSpec, Part
+from modeldeploy_operator.resource.parts import Part
+from modeldeploy_operator.resource.spec import ROOT_RULES, ModelDeploymentSpec
 from modeldeploy_operator.resource.status import ModelDeploymentStatus
 
 _DROPPED = {"title", "$defs", "additionalProperties", "const"}

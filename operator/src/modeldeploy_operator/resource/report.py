@@ -19,16 +19,11 @@ from modeldeploy_operator.resource.status import (
 from modeldeploy_operator.rollout import steps, weights
 from modeldeploy_operator.rollout.decision import Decision, Wanted
 from modeldeploy_operator.rollout.gates import Trial
-from modeldeploy_operator.rollout.memory import Canary, Revision
+from modeldeploy_operator.rollout.memory import Canary, Revision, clip
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
 
-MESSAGE_LIMIT = 1000
 TRUE, FALSE = "True", "False"
-
-
-def _clip(message: str) -> str:
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 
 class _Conditions:
@@ -51,7 +46,7 @@ class _Conditions:
                 type=kind,
                 status=status,
                 reason=reason,
-                message=_clip(message),
+                message=clip(message),
                 observed_generation=self._generation,
                 last_transition_time=since,
             )
@@ -62,7 +57,8 @@ def _conditions(decision: Decision, wanted: Wanted, seen: Snapshot, into: _Condi
     memory = decision.memory
     stable = memory.stable
     serving = _serving(decision, wanted, seen)
-    moving = not decision.stalled and decision.look_again_at is not None
+    waits = stable != wanted.revision and memory.undo is None
+    moving = not decision.stalled and (waits or decision.look_again_at is not None)
     if serving:
         into.add("Ready", TRUE, "Idle" if wanted.replicas == 0 else "Serving", _serves(decision))
     else:
@@ -174,9 +170,9 @@ def build_status(
                 "revision": chapter.revision,
                 "version": chapter.version,
                 "outcome": chapter.outcome,
-                "started_at": chapter.started_at.replace(microsecond=0),
-                "finished_at": chapter.finished_at.replace(microsecond=0),
-                "message": _clip(chapter.message),
+                "started_at": chapter.started_at,
+                "finished_at": chapter.finished_at,
+                "message": chapter.message,
             }
             for chapter in memory.history
         ],

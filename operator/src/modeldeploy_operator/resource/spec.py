@@ -5,52 +5,12 @@ Whatever can be judged from the object alone is refused by the API server: by th
 patterns and limits, and by the CEL rules that stand beside the types here.
 """
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import Field, WithJsonSchema
 
+from modeldeploy_operator.resource.parts import Duration, Part, rule_of, seconds
 from modeldeploy_operator.rollout import steps, weights
-
-
-def _rule(rule: str, message: str, path: str | None = None) -> dict[str, str]:
-    field = {"fieldPath": path} if path else {}
-    return {"rule": rule, "message": message, **field}
-
-
-class Part(BaseModel):
-    """
-    A part of the object: camelCase outside, immutable inside, no unknown fields.
-    """
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid"
-    )
-
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
-
-
-def seconds(duration: str) -> float:
-    """
-    Turn a duration as Go writes it into seconds: `1m30s` gives 90.0.
-    """
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration))
-
-
-Duration = Annotated[
-    str,
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": DURATION_PATTERN,
-            "maxLength": 32,
-        }
-    ),
-]
 
 Quantities = Annotated[
     dict[str, int | str],
@@ -64,7 +24,7 @@ Quantities = Annotated[
                 "x-kubernetes-int-or-string": True,
             },
             "x-kubernetes-validations": [
-                _rule(
+                rule_of(
                     "self.all(name, isQuantity(string(self[name])))",
                     "a resource must be a quantity such as 500m, 2 or 1Gi",
                 )
@@ -88,8 +48,15 @@ class Model(Part):
     )
     uri: str = Field(
         description="The base path, which holds a folder for each version: s3://, http(s):// or pvc://CLAIM/PATH.",
-        pattern=r"^(s3|https?|pvc)://[^\s/?#]+(/[^\s?#]*)?$",
         max_length=1024,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule_of(
+                    r"self.matches('^(s3|https?|pvc)://[^\\s/?#]+(/[^\\s?#]*)?$')",
+                    "the uri must be s3://BUCKET/PATH, http(s)://HOST/PATH or pvc://CLAIM/PATH",
+                )
+            ]
+        },
     )
     version: Annotated[
         int | str,
@@ -99,7 +66,7 @@ class Model(Part):
                 "x-kubernetes-int-or-string": True,
                 "maxLength": 19,
                 "x-kubernetes-validations": [
-                    _rule(
+                    rule_of(
                         "string(self).matches('^[0-9]{1,18}$')",
                         "the version must be the number of a folder below the uri, such as 3",
                     )
@@ -141,7 +108,7 @@ Arg = Annotated[
             "maxLength": 256,
             "pattern": "^--[a-z0-9_]+(=.*)?$",
             "x-kubernetes-validations": [
-                _rule(
+                rule_of(
                     f"!self.matches('^--({_RESERVED_ARGS})(=|$)')",
                     "this flag is set by the operator and may not be given",
                 )
@@ -185,7 +152,7 @@ class RolloutStep(Part):
                 "x-kubernetes-int-or-string": True,
                 "maxLength": 8,
                 "x-kubernetes-validations": [
-                    _rule(
+                    rule_of(
                         "type(self) == int ? (self >= 0 && self <= 100) : "
                         "self.matches('^(100|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$')",
                         'the weight must be a percentage from 0 to 100 such as 10 or "0.5%", '
@@ -276,13 +243,13 @@ class ModelDeploymentSpec(Part):
 
 
 ROOT_RULES: list[dict[str, Any]] = [
-    _rule(
+    rule_of(
         "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && "
         "size(self.metadata.name) <= 40",
         "metadata.name must start with a letter, hold only lower case letters, digits and dashes, "
         "and have at most 40 characters",
     ),
-    _rule(
+    rule_of(
         "(has(self.spec.model.name) ? self.spec.model.name : self.metadata.name) == "
         "(has(oldSelf.spec.model.name) ? oldSelf.spec.model.name : self.metadata.name)",
         "spec.model.name is immutable: clients and revisions depend on it",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 from pydantic.alias_generators import to_camel, to_snake
 
-from modeldeploy_operator.resource.spec import Part
+from modeldeploy_operator.resource.parts import Part
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 
 

@@ -17,6 +17,7 @@ from modeldeploy_operator.rollout.memory import (
     Revision,
     Undo,
     Withdrawal,
+    clip,
 )
 from modeldeploy_operator.rollout.snapshot import Snapshot
 
@@ -55,7 +56,7 @@ def obey(wanted: Wanted, memory: Memory, seen: Snapshot) -> tuple[Memory, tuple[
         return memory, ()
     result = _carry_out(wanted, memory, seen)
     if isinstance(result, str):
-        refused = replace(memory, handled_action=wanted.action, refusal=result)
+        refused = replace(memory, handled_action=wanted.action, refusal=clip(result))
         return refused, (Note("ActionRefused", result, warning=True),)
     done = replace(result, handled_action=wanted.action, refusal="")
     return done, (Note("ActionAccepted", f"The action {wanted.action!r} was accepted."),)
@@ -152,7 +153,7 @@ def withdraw(memory: Memory, outcome: Outcome, reason: str, message: str) -> Mem
     """
     Mark the canary for withdrawal; an aborted one is also rejected until somebody asks again.
     """
-    canary = memory.canary
+    canary, message = memory.canary, clip(message)
     if canary is None:
         return memory
     rejected = memory.rejected

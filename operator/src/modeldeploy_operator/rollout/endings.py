@@ -15,11 +15,13 @@ from modeldeploy_operator.rollout.decision import (
     Wanted,
 )
 from modeldeploy_operator.rollout.memory import (
+    CHAPTER_BYTES,
     HISTORY_LIMIT,
     Chapter,
     Memory,
     Outcome,
     Revision,
+    clip,
 )
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
@@ -168,5 +170,8 @@ def close(
     """
     Write the last chapter of a revision's rollout into the history.
     """
-    chapter = Chapter(revision.revision, revision.version, outcome, started, now, message)
+    # Whole seconds, as the status keeps them, so that a chapter read back is the one written.
+    began, ended = started.replace(microsecond=0), now.replace(microsecond=0)
+    told = clip(message, CHAPTER_BYTES)
+    chapter = Chapter(revision.revision, revision.version, outcome, began, ended, told)
     return replace(memory, history=(chapter, *memory.history)[:HISTORY_LIMIT])

@@ -144,3 +144,14 @@ class Memory:
 
 
 HISTORY_LIMIT = 10
+MESSAGE_BYTES, CHAPTER_BYTES = 1_000, 300
+
+
+def clip(message: str, limit: int = MESSAGE_BYTES) -> str:
+    """
+    Cut a message to so many bytes of UTF-8, so that a status stays small; a cut shows as `…`.
+    """
+    encoded = message.encode()
+    if len(encoded) <= limit:
+        return message
+    return encoded[: limit - 3].decode(errors="ignore") + "…"

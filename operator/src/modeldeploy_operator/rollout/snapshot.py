@@ -116,7 +116,14 @@ class Snapshot:
         """
         Whether every ready router has applied the published configuration, and one is there.
         """
-        return bool(self.routers) and all(r.generation >= self.generation for r in self.routers)
+        return bool(self.routers) and all(r.generation == self.generation for r in self.routers)
+
+    @property
+    def next_generation(self) -> int:
+        """
+        A number for the next configuration that no router has seen, whatever was lost.
+        """
+        return 1 + max([self.generation, *(router.generation for router in self.routers)])
 
     def effective(self, routing: Routing) -> bool:
         """

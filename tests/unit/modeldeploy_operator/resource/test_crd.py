@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field
 
 from modeldeploy_operator.resource import crd
-from modeldeploy_operator.resource.spec import Part
+from modeldeploy_operator.resource.parts import Part
 
 
 class Inner(Part):

@@ -17,9 +17,12 @@ def test_shares_belong_to_roles() -> None:
 
 def test_one_late_router_is_enough_to_be_unconfirmed() -> None:
     """
-    A configuration is confirmed once every ready router has applied it, and one is there.
+    A configuration is confirmed once every ready router has applied just it, and one is there.
+
+    A router that is ahead has heard of a configuration that this look has not seen yet.
     """
-    assert Snapshot(generation=2, routers=(Router(2), Router(3))).confirmed
+    assert Snapshot(generation=2, routers=(Router(2), Router(2))).confirmed
+    assert not Snapshot(generation=2, routers=(Router(2), Router(3))).confirmed
     assert not Snapshot(generation=2, routers=(Router(2), Router(1))).confirmed
     assert not Snapshot(generation=0, routers=()).confirmed
 

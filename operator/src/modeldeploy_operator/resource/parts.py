@@ -1,0 +1,64 @@
+"""
+What the parts of the object are made of: their base, rules, durations.
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+
+def rule_of(rule: str, message: str, path: str | None = None) -> dict[str, Any]:
+    """
+    Build a CEL rule with the sentence that a refusal says.
+    """
+    field = {"fieldPath": path} if path else {}
+    return {"rule": rule, "message": message, **field}
+
+
+class Part(BaseModel):
+    """
+    A part of the object: camelCase outside, immutable inside, no unknown fields.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid"
+    )
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST_SECONDS = 720 * 3600
+DURATION_PATTERN = r"^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"
+
+
+def seconds(duration: str) -> float:
+    """
+    Turn a duration as Go writes it into seconds: `1m30s` gives 90.0.
+    """
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(duration))
+
+
+def _reckonable(duration: str) -> str:
+    if not re.match(DURATION_PATTERN, duration) or seconds(duration) > LONGEST_SECONDS:
+        raise ValueError(f"{duration!r} is not a duration of at most 720h, such as 30s or 1h30m.")
+    return duration
+
+
+Duration = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+                rule_of(
+                    f"self.matches('{DURATION_PATTERN}') && duration(self) <= duration('720h')",
+                    "this must be a duration such as 30s or 1h30m, and at most 720h",
+                )
+            ],
+        }
+    ),
+    AfterValidator(_reckonable),
+]
