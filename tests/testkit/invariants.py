@@ -5,10 +5,9 @@ Each of them is a fault that some rollout controller has had: traffic before cap
 before traffic, a stable pool that shrinks too early.
 """
 
-from testkit.world import World
-
 from modeldeploy_operator.rollout.states import TRANSITIONS, State
 from modeldeploy_operator.rollout.weights import FULL, canary_replicas
+from testkit.world import World
 
 
 class BrokenInvariantError(AssertionError):

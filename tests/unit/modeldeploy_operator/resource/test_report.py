@@ -281,7 +281,9 @@ def test_a_status_stays_under_sixteen_kilobytes() -> None:
     Even with ten long histories and the longest messages a status stays under 16 KB.
     """
     long, short = clip("é" * 4_000), clip("é" * 4_000, CHAPTER_BYTES)
-    chapters = tuple(Chapter(f"v{n}", "2" * 18, Outcome.ABORTED, NOW, NOW, short) for n in range(10))
+    chapters = tuple(
+        Chapter(f"v{n}", "2" * 18, Outcome.ABORTED, NOW, NOW, short) for n in range(10)
+    )
     memory = Memory(
         stable=revision("v1"),
         canary=replace(CANARY, withdrawal=Withdrawal(Outcome.ABORTED, "Aborted", long)),
