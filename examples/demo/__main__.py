@@ -68,7 +68,8 @@ def _train(folder: Path) -> None:
     for version in ("1", "2"):
         program = str(ROOT / "examples/digits/train_digits.py")
         out = cluster.python(program, f"--model_version={version}", str(folder / NAME))
-        print(f"  version {version}: {out.strip().splitlines()[-1]}")
+        rate = next(line for line in out.splitlines() if line.startswith("Inference"))
+        print(f"  version {version}: {rate} on the 1000 images that it was not trained on")
 
 
 @contextlib.contextmanager
@@ -102,7 +103,7 @@ def _ask() -> None:
 
 
 def _table(steps: list[Step]) -> None:
-    print("\n  step   weight  canary pods      REST v1 / v2       gRPC v1 / v2   share of v2")
+    print("\n  step   weight   pods of v2      REST v1 / v2       gRPC v1 / v2   share of v2")
     for step in steps:
         rest, rpc = step.counts["rest"], step.counts["grpc"]
         total = sum(rest.values()) + sum(rpc.values())
@@ -111,6 +112,7 @@ def _table(steps: list[Step]) -> None:
             f"  {step.title:>5}  {step.weight:>6}  {step.pods:>11}  "
             f"{rest['1']:>8} / {rest['2']:<6}  {rpc['1']:>8} / {rpc['2']:<6}  {share:>10}"
         )
+    print("  A row holds what was counted from one look to the next, two looks a second.")
 
 
 def _by_hand() -> None:

@@ -99,7 +99,8 @@ def _count(steps: list[Step], status: dict[str, Any], clients: Clients | None) -
         title, weight = f"{canary['step']}/{canary['steps']}", canary["weight"]["effective"]
         pods = int(canary["replicas"])
     else:
-        title, weight, pods = ("done", "100%", 0) if steps else ("-", "0%", 0)
+        title, weight = ("done", "100%") if steps else ("-", "0%")
+        pods = int((status.get("stable") or {}).get("replicas", 0)) if steps else 0
     if steps and (steps[-1].title, steps[-1].weight) == (title, weight):
         steps[-1].pods = max(steps[-1].pods, pods)
         return
