@@ -19,7 +19,7 @@ $(VENV)/.installed: requirements/dev.lock operator/pyproject.toml runtime/pyproj
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; install it with: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $$(grep -o '^uv==[0-9.]*' requirements/dev.lock)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e operator -e runtime -e router -e devcluster
 	@touch $@
 
@@ -29,16 +29,18 @@ lint: setup ## Check style, layers and types.
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy $(SOURCES) tests
 
-check: lint ## The quick gate: lint, and every test that needs no cluster.
+check: lint ## The quick gate: lint, house, unit and scenario tests, coverage of the pure rooms.
 	$(BIN)/coverage run -m pytest tests/house tests/unit tests/scenario
 	$(BIN)/coverage report --include='$(PURE)'
+
+contract: setup ## The wires: every program against real peers, on this machine.
 	$(BIN)/pytest tests/contract
 
-test: check ## Everything in the quick gate, and ten minutes of a real cluster.
+test: check contract ## The quick gate, the wires, and at most ten minutes of a real cluster.
 	$(BIN)/devcluster up
 	$(BIN)/pytest tests/cluster -m "cluster and not long"
 
-test-long: check ## Every cluster scenario and long simulation; writes docs/evidence/.
+test-long: check contract ## Every cluster scenario and long simulation; writes docs/evidence/.
 	$(BIN)/devcluster up
 	$(BIN)/python tests/evidence.py
 
@@ -61,4 +63,4 @@ lock: setup ## Lock the dependencies anew: versions and hashes, no addresses.
 	$(LOCK) runtime/pyproject.toml -o requirements/runtime.lock
 	$(LOCK) operator/pyproject.toml runtime/pyproject.toml requirements/dev.in -o requirements/dev.lock
 
-.PHONY: help setup lint check test test-long demo demo-down images generate lock
+.PHONY: help setup lint check contract test test-long demo demo-down images generate lock
