@@ -57,6 +57,7 @@ generate: setup ## Write anew what is generated: the CRD, the chart's copy, prot
 	$(BIN)/python -m modeldeploy_operator.resource.crd $(CRD) charts/modeldeploy/$(CRD)
 	$(BIN)/python -m modeldeploy_runtime.protos.generate
 	$(BIN)/ruff format --quiet .
+	$(BIN)/pytest --quiet tests/house/test_docs.py --update-golden
 
 lock: setup ## Lock the dependencies anew: versions and hashes, no addresses.
 	$(LOCK) operator/pyproject.toml -o requirements/operator.lock

@@ -79,7 +79,14 @@ def test_every_reason_is_documented() -> None:
         name
         for name in repository.modules()
         if name.startswith(f"{OPERATOR}/rollout/")
-        or name.endswith(("resource/report.py", "evidence/pods.py", "operator/reconcile.py"))
+        or name.endswith(
+            (
+                "resource/report.py",
+                "evidence/pods.py",
+                "operator/reconcile.py",
+                "telemetry/status.py",
+            )
+        )
     ]
     words = {
         node.value

@@ -25,7 +25,7 @@ FULL_FOLDERS = {
 SHELLS = {
     "operator/src/modeldeploy_operator/app.py": 150,
     "operator/src/modeldeploy_operator/handlers.py": 150,
-    "operator/src/modeldeploy_operator/reconcile.py": 200,
+    "operator/src/modeldeploy_operator/reconcile.py": 150,
 }
 """Modules that must stay tables of contents."""
 

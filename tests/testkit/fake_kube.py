@@ -176,7 +176,11 @@ class FakePods:
         ready = revision not in self.broken
         fetched = json.dumps({"code": "Fetched", "digest": f"sha256:of-{revision}"})
         return {
-            "metadata": {"name": name, "labels": labels},
+            "metadata": {
+                "name": name,
+                "labels": labels,
+                "creationTimestamp": "2026-01-01T00:00:01Z",
+            },
             "status": {
                 "podIP": address,
                 "conditions": [{"type": "Ready", "status": str(ready)}],

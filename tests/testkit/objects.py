@@ -42,6 +42,7 @@ def an_object(version: int | str = 1, **changes: Any) -> dict[str, Any]:
             "namespace": OWNER.namespace,
             "uid": OWNER.uid,
             "generation": 1,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
         },
         "spec": a_spec_dict(version, **changes),
         "status": {"observedGeneration": -1},

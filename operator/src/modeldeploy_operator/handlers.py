@@ -18,11 +18,8 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue) -> None:
     Watch ModelDeployments, and the children whose changes matter between two looks.
     """
 
-    async def on_object(event: Any, namespace: str | None, name: str, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            queue.drop(str(namespace), name)
-        else:
-            queue.ask(str(namespace), name)
+    async def on_object(namespace: str | None, name: str, **_: Any) -> None:
+        queue.ask(str(namespace), name)
 
     async def on_child(namespace: str | None, labels: Any, **_: Any) -> None:
         queue.ask(str(namespace), labels[names.DEPLOYMENT_LABEL])

@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from modeldeploy_operator.cluster.port import ClusterError, ConflictError
+from modeldeploy_operator.cluster.port import ClusterError, ConflictError, ObjectGoneError
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
 class WorkQueue:
     """
     Runs `look` for every object that was asked for; all calls belong to one event loop.
+
+    An object of which `look` says that it is gone is forgotten until somebody asks again.
     """
 
     def __init__(
@@ -47,16 +49,6 @@ class WorkQueue:
         if key not in self._tasks:
             self._tasks[key] = asyncio.create_task(self._tend(key))
 
-    def drop(self, namespace: str, name: str) -> None:
-        """
-        Stop looking at an object that is gone.
-        """
-        key = (namespace, name)
-        self._asked.pop(key, None)
-        task = self._tasks.pop(key, None)
-        if task:
-            task.cancel()
-
     async def close(self) -> None:
         """
         Stop looking at anything.
@@ -71,7 +63,13 @@ class WorkQueue:
         while True:
             asked = self._asked[key]
             asked.clear()
-            delay, failed = await self._once(key, failures)
+            try:
+                delay, failed = await self._once(key, failures)
+            except ObjectGoneError:
+                if asked.is_set():
+                    continue
+                del self._asked[key], self._tasks[key]
+                return
             failures = failures + 1 if failed else 0
             try:
                 await asyncio.wait_for(asked.wait(), delay)
@@ -82,6 +80,8 @@ class WorkQueue:
         try:
             async with self._slots:
                 again = await self._look(*key)
+        except ObjectGoneError:
+            raise
         except ConflictError as conflict:
             log.info("%s", conflict, extra={"deployment": "/".join(key)})
             return FIRST_DELAY, False

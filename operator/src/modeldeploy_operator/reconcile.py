@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pydantic
+
 from modeldeploy_operator.cluster.apply import Applier
 from modeldeploy_operator.cluster.observe import Observation, observe
 from modeldeploy_operator.cluster.port import (
@@ -16,18 +18,15 @@ from modeldeploy_operator.cluster.port import (
     Kube,
     Manifest,
     NameTakenError,
-    Resource,
+    ObjectGoneError,
 )
 from modeldeploy_operator.evidence.probe import Probe
-from modeldeploy_operator.manifests import names, plan
+from modeldeploy_operator.manifests import plan
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Ground, Kept
 from modeldeploy_operator.manifests.template import Images, build_pod_template
 from modeldeploy_operator.resource import (
     ACTION_ANNOTATION,
-    API_VERSION,
-    KIND,
-    PLURAL,
     report,
     revisions,
 )
@@ -35,11 +34,10 @@ from modeldeploy_operator.resource.parts import seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.resource.status import load_memory
 from modeldeploy_operator.rollout.decide import decide
-from modeldeploy_operator.rollout.decision import Decision, Note, Wanted
+from modeldeploy_operator.rollout.decision import Decision, Wanted
+from modeldeploy_operator.telemetry import status as reporting
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
-
-MODEL_DEPLOYMENTS = Resource(API_VERSION, KIND, PLURAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +59,28 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     Bring one ModelDeployment one step nearer to what is wanted.
 
     Returns:
-        When to look again, or None if nothing is under way or the object is gone.
+        When to look again, or None if nothing is under way.
 
     Raises:
+        ObjectGoneError: There is no such object.
         ClusterError: The API server refused or could not be reached; try again.
 
     """
     try:
-        body = await tools.kube.get(MODEL_DEPLOYMENTS.path(namespace, name))
-    except GoneError:
+        body = await tools.kube.get(reporting.MODEL_DEPLOYMENTS.path(namespace, name))
+    except GoneError as gone:
         tools.metrics.forget(namespace, name)
-        return None
+        tools.applier.forget(namespace, name)
+        raise ObjectGoneError(str(gone)) from gone
     if body["metadata"].get("deletionTimestamp"):
         return None
-    owner = Owner(name, namespace, body["metadata"]["uid"])
-    spec = ModelDeploymentSpec.model_validate(body["spec"])
+    metadata = body["metadata"]
+    owner = Owner(name, namespace, metadata["uid"], metadata["creationTimestamp"])
+    try:
+        spec = ModelDeploymentSpec.model_validate(body["spec"])
+    except pydantic.ValidationError as error:
+        await reporting.refuse_spec(tools.kube, tools.recorder, body, error)
+        return None
     wanted = read_wanted(body, spec)
     observed = await observe(tools.kube, tools.probe, owner, spec.model_name(name))
     now = datetime.now(UTC)
@@ -83,15 +88,15 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     ground = _ground(tools.images, owner, spec, wanted, (decision, observed))
     manifests = plan.build_plan(decision, ground)
     taken = await tools.applier.find_taken(owner, manifests, observed.children)
-    status = _status(body, (decision, wanted, observed), now)
+    status = reporting.status_of(body, decision, wanted, observed.seen, now)
     if taken:
         before = body.get("status") or {}
         status = report.with_stalled(status, "NameTaken", taken, before, now)
-        await _refuse(tools, body, status)
+        await reporting.refuse(tools.kube, tools.recorder, body, status)
         raise NameTakenError(taken)
-    body = await _write_status(tools, body, status)
-    await tools.applier.apply(owner, manifests, observed.children)
+    body = await reporting.write_status(tools.kube, body, status)
     await tools.recorder.tell(body, decision.notes)
+    await tools.applier.apply(owner, manifests, observed.children)
     tools.metrics.observe(namespace, name, decision)
     return decision.look_again_at
 
@@ -141,39 +146,3 @@ def _ground(
         digests=observed.digests,
         generation=seen.next_generation if changed else seen.generation,
     )
-
-
-def _status(
-    body: Manifest, about: tuple[Decision, Wanted, Observation], now: datetime
-) -> dict[str, Any]:
-    decision, wanted, observed = about
-    metadata = body["metadata"]
-    before = body.get("status") or {}
-    facts = {
-        "generation": metadata["generation"],
-        "selector": Owner(metadata["name"], metadata["namespace"], "").server_selector_text(),
-        "url": f"http://{metadata['name']}.{metadata['namespace']}.svc:{names.REST_PORT}",
-        "now": now,
-    }
-    return report.build_status(decision, wanted, observed.seen, before, facts)
-
-
-async def _write_status(tools: Tools, body: Manifest, status: dict[str, Any]) -> Manifest:
-    """
-    Write the status if it changed; a write in between is a conflict.
-    """
-    if status == (body.get("status") or {}):
-        return body
-    metadata = body["metadata"]
-    path = MODEL_DEPLOYMENTS.path(metadata["namespace"], metadata["name"])
-    return await tools.kube.send("PUT", f"{path}/status", {**body, "status": status})
-
-
-async def _refuse(tools: Tools, body: Manifest, status: dict[str, Any]) -> None:
-    """
-    Say that a name is taken, and do nothing else.
-    """
-    body = await _write_status(tools, body, status)
-    stalled = next(c for c in status["conditions"] if c["type"] == "Stalled")
-    note = Note(stalled["reason"], stalled["message"], warning=True)
-    await tools.recorder.tell(body, (note,))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from modeldeploy_operator import queue
-from modeldeploy_operator.cluster.port import ClusterError, ConflictError
+from modeldeploy_operator.cluster.port import ClusterError, ConflictError, ObjectGoneError
 from modeldeploy_operator.queue import WorkQueue
 
 Look = Callable[[str, str], Awaitable[datetime | None]]
@@ -177,20 +177,33 @@ async def test_a_failing_object_is_tried_again() -> None:
     assert len(looks.begun) == 2
 
 
-async def test_a_dropped_object_is_left_alone() -> None:
+async def test_an_object_that_is_gone_is_forgotten_until_somebody_asks() -> None:
     """
-    Dropping ends the look that is under way; dropping what nobody asked for is nothing.
+    A look that finds no object ends the task; a later event begins another.
     """
     looks = Looks()
+    looks.error = ObjectGoneError("mnist is not there")
     async with _queue(looks) as work:
-        work.drop("vision", "mnist")
+        work.ask("vision", "mnist")
+        await _soon()
+        assert len(looks.begun) == 1
+        assert not work._tasks
+        work.ask("vision", "mnist")
+        await _soon()
+    assert len(looks.begun) == 2
+
+
+async def test_an_object_that_comes_back_while_it_is_found_gone_is_looked_at_again() -> None:
+    """
+    An event that arrives during the look that finds nothing is not lost.
+    """
+    looks = Looks()
+    looks.error = ObjectGoneError("mnist is not there")
+    async with _queue(looks) as work:
         looks.gate.clear()
         work.ask("vision", "mnist")
         await _soon()
-        work.drop("vision", "mnist")
-        await _soon()
-        assert looks.running == 0
-        looks.gate.set()
         work.ask("vision", "mnist")
+        looks.gate.set()
         await _soon()
     assert len(looks.begun) == 2

@@ -15,7 +15,12 @@ import pytest
 from aiohttp import web
 
 from modeldeploy_operator.cluster.apply import Applier
-from modeldeploy_operator.cluster.port import ClusterError, ConflictError, NameTakenError
+from modeldeploy_operator.cluster.port import (
+    ClusterError,
+    ConflictError,
+    NameTakenError,
+    ObjectGoneError,
+)
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.reconcile import Tools, read_wanted, reconcile
 from modeldeploy_operator.resource import revisions
@@ -384,7 +389,8 @@ async def test_what_is_gone_or_going_is_left_alone(cluster: Cluster) -> None:
     """
     No object, or one that is being deleted, asks for nothing; the garbage collector does the rest.
     """
-    assert not await cluster.look()
+    with pytest.raises(ObjectGoneError):
+        await cluster.look()
     cluster.want()
     cluster.kube.objects[PATH]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert not await cluster.look()
@@ -438,7 +444,8 @@ async def test_an_object_that_is_gone_leaves_no_series(cluster: Cluster) -> None
     name = "modeldeploy_canary_weight_ratio"
     assert cluster.registry.get_sample_value(name, labels) == 0
     del cluster.kube.objects[PATH]
-    assert not await cluster.look()
+    with pytest.raises(ObjectGoneError):
+        await cluster.look()
     assert cluster.registry.get_sample_value(name, labels) is None
 
 
@@ -466,3 +473,27 @@ def test_the_wish_is_read_from_spec_and_annotation() -> None:
     assert wanted.action == ""
     body["metadata"]["annotations"] = {"serving.modeldeploy.io/action": "retry@v1"}
     assert read_wanted(body, a_spec()).action == "retry@v1"
+
+
+async def test_a_stored_spec_that_cannot_be_read_is_told(cluster: Cluster) -> None:
+    """
+    A spec that a later or earlier schema let in stalls with the field's name; pods go on.
+    """
+    cluster.want()
+    await cluster.rest()
+    cluster.kube.objects[PATH]["spec"]["replicas"] = "many"
+    assert not await cluster.look()
+    stalled = next(c for c in cluster.status["conditions"] if c["type"] == "Stalled")
+    assert stalled["reason"] == "InvalidSpec"
+    assert "spec.replicas" in stalled["message"]
+
+
+async def test_pods_of_a_deleted_predecessor_do_not_count(cluster: Cluster) -> None:
+    """
+    Pods that are older than the object are another's, though their labels are the same.
+    """
+    cluster.want()
+    cluster.kube.objects[PATH]["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z"
+    for _ in range(5):
+        await cluster.look()
+    assert "stable" not in cluster.status

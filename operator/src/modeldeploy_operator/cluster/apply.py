@@ -63,7 +63,7 @@ class Applier:
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._written: dict[tuple[str, Key], tuple[str, Any]] = {}
+        self._written: dict[tuple[str, str, Key], tuple[str, Any]] = {}
 
     async def apply(
         self, owner: Owner, plan: Iterable[Manifest], children: Mapping[Key, Manifest]
@@ -111,11 +111,12 @@ class Applier:
                 )
         return None
 
-    def forget(self, uid: str) -> None:
+    def forget(self, namespace: str, name: str) -> None:
         """
         Forget what was written for an owner that is gone.
         """
-        self._written = {key: value for key, value in self._written.items() if key[0] != uid}
+        gone = (namespace, name)
+        self._written = {key: value for key, value in self._written.items() if key[:2] != gone}
 
     def _differs(self, owner: Owner, key: Key, manifest: Manifest, live: Manifest) -> bool:
         """
@@ -124,7 +125,10 @@ class Applier:
         The server may spell a value in another way than we do (`1000m` becomes `1`); an object
         that was not touched since we wrote the same manifest is therefore taken as equal.
         """
-        if self._written.get((owner.uid, key)) == (_fingerprint(manifest), _stamp(live)):
+        if self._written.get((owner.namespace, owner.name, key)) == (
+            _fingerprint(manifest),
+            _stamp(live),
+        ):
             return False
         return not contains(live, manifest)
 
@@ -149,11 +153,14 @@ class Applier:
     async def _write(self, owner: Owner, key: Key, manifest: Manifest) -> None:
         path = BY_KIND[key[0]].path(owner.namespace, key[1])
         written = await self._kube.apply(path, manifest)
-        self._written[(owner.uid, key)] = (_fingerprint(manifest), _stamp(written))
+        self._written[(owner.namespace, owner.name, key)] = (
+            _fingerprint(manifest),
+            _stamp(written),
+        )
 
     async def _remove(self, owner: Owner, key: Key) -> None:
         path = BY_KIND[key[0]].path(owner.namespace, key[1])
-        self._written.pop((owner.uid, key), None)
+        self._written.pop((owner.namespace, owner.name, key), None)
         try:
             await self._kube.send("DELETE", path, {"propagationPolicy": "Background"})
         except GoneError:

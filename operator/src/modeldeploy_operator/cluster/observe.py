@@ -44,7 +44,9 @@ async def observe(kube: Kube, probe: Probe, owner: Owner, model: str) -> Observa
     lists = await asyncio.gather(*(_list(kube, owner, r) for r in (*RESOURCES, PODS)))
     own = [item for items in lists[:-1] for item in items if _is_owned(item, owner)]
     children = {key_of(item): item for item in own}
-    by_revision, router_pods = _sort(lists[-1])
+    # Pods of a deleted object of the same name may still be about; they are not ours.
+    living = [pod for pod in lists[-1] if pod["metadata"]["creationTimestamp"] >= owner.created]
+    by_revision, router_pods = _sort(living)
     deployments = {
         item["metadata"]["labels"][names.REVISION_LABEL]: item
         for item in own
@@ -108,7 +110,9 @@ def _kept(children: Mapping[Key, Manifest], deployments: Mapping[str, Manifest])
     }
     for revision, deployment in deployments.items():
         if revision not in kept:
-            version = deployment["metadata"]["annotations"][names.VERSION_ANNOTATION]
+            version = (
+                deployment["metadata"].get("annotations", {}).get(names.VERSION_ANNOTATION, "")
+            )
             data = {"version": version, "template": deployment["spec"]["template"]}
             kept[revision] = Kept(0, version, data)
     return kept

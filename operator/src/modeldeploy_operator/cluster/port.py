@@ -4,6 +4,7 @@ What the operator asks of a cluster, and how it fails.
     ClusterError              the API server refused or could not be reached
     ├── ConflictError         somebody wrote in between; look again
     ├── GoneError             the object is not there
+    │   └── ObjectGoneError   the ModelDeployment itself is not there
     └── NameTakenError        an object of that name exists and is not ours
 """
 
@@ -29,6 +30,12 @@ class ConflictError(ClusterError):
 class GoneError(ClusterError):
     """
     The object is not there.
+    """
+
+
+class ObjectGoneError(GoneError):
+    """
+    The ModelDeployment itself is not there: there is nothing to look at.
     """
 
 

@@ -30,6 +30,7 @@ class Owner:
     name: str
     namespace: str
     uid: str
+    created: str = ""
 
     @property
     def router(self) -> str:

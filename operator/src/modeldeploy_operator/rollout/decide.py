@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modeldeploy_operator.rollout import actions, endings, gates, pools, trial
-from modeldeploy_operator.rollout.decision import POLL_PODS, Decision, Note, Wanted
+from modeldeploy_operator.rollout.decision import POLL_PODS, POLL_UNWELL, Decision, Note, Wanted
 from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revision
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
@@ -118,7 +118,7 @@ def _first(
         pools={goal.revision: wanted.replicas, **others},
         routing=routing,
         stalled=stalled,
-        look_again_at=now + POLL_PODS,
+        look_again_at=now + (POLL_UNWELL if stalled else POLL_PODS),
         notes=notes,
     )
 

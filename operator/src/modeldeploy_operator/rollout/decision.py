@@ -17,6 +17,8 @@ POLL_PODS = timedelta(seconds=1)
 """How soon to look again while pods or routers become ready."""
 POLL_HELD = timedelta(seconds=5)
 """How soon to look again, at the latest, while a weight is held."""
+POLL_UNWELL = timedelta(seconds=15)
+"""How soon to look again, at the latest, while pods are missing and nothing can be done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from modeldeploy_operator.rollout import actions, pools
 from modeldeploy_operator.rollout.decision import (
-    POLL_HELD,
     POLL_PODS,
     POLL_ROUTERS,
+    POLL_UNWELL,
     Decision,
     Note,
     Wanted,
@@ -42,7 +42,7 @@ def steady(
     leaving = set(seen.pools) - {stable.revision}
     settled = seen.effective(routing) and not leaving
     short = seen.ready(stable.revision) < wanted.replicas
-    soon = POLL_ROUTERS if not settled else POLL_HELD
+    soon = POLL_ROUTERS if not settled else POLL_UNWELL
     return Decision(
         memory=memory,
         state=State.STEADY,

@@ -75,6 +75,8 @@ class Metrics:
         """
         if self._last.pop((namespace, name), "unknown") == "unknown":
             return
+        who = {"namespace": namespace, "name": name}
+        self._finished.remove_by_labels(who)
         self._weight.remove(namespace, name)
         for state in State:
             self._state.remove(namespace, name, state)

@@ -113,9 +113,9 @@ async def test_a_forgotten_owner_is_compared_anew() -> None:
     applier = Applier(kube)
     await applier.apply(OWNER, [_service(cpu="1000m")], {})
     kube.objects[f"{SERVICES}/mnist"]["spec"]["cpu"] = "1"
-    applier.forget("uid-of-somebody-else")
+    applier.forget(OWNER.namespace, "somebody-else")
     assert await applier.apply(OWNER, [_service(cpu="1000m")], _children(kube)) == 0
-    applier.forget(OWNER.uid)
+    applier.forget(OWNER.namespace, OWNER.name)
     assert await applier.apply(OWNER, [_service(cpu="1000m")], _children(kube)) == 1
 
 
