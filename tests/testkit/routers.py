@@ -19,9 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modeldeploy_devcluster import packages
 from testkit.kube_api import KubeAPI
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = {"haproxy": "haproxy", "openssl": "openssl"}
+"""The programs that these tests run, and the Debian packages that bring them."""
 NAMESPACE = "vision"
 NAME = "mnist"
 CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
@@ -253,6 +256,7 @@ def bench(folder: Path, number: int, **environment: str) -> Iterator[Bench]:
     """
     Give a router at NET.0.NUMBER that is not started yet, with an API server that answers.
     """
+    packages.ensure(packages.missing_packages(PROGRAMS))
     api = KubeAPI(folder, f"{NET}.9.{number}")
     api.start()
     under_test = Bench(folder, f"{NET}.0.{number}", api, environment)

@@ -28,7 +28,7 @@ CLUSTER_PROGRAMS = {
 IMAGE_PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
 CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"), Path("/usr/libexec/cni"))
 DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-SERVICES = ("etcd", "containerd", "podman", "nftables")
+SERVICES = ("etcd", "containerd", "haproxy", "podman", "nftables")
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
