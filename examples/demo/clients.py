@@ -2,21 +2,41 @@
 The demo's clients: they go on asking, and count which version answered.
 """
 
+import contextlib
 import http.client
 import json
+import os
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import grpc
-import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """
+    Keep what TensorFlow's libraries say of the processor out of the demo's output.
+    """
+    stderr = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "digits"))
-from digits_data import load
+with _quiet():
+    import tensorflow as tf
+    from digits_data import load
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 PAUSE_SECONDS = 0.01
 
