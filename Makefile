@@ -10,6 +10,9 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 	--override requirements/overrides.txt --custom-compile-command "make lock" --quiet
 PURE := operator/src/modeldeploy_operator/rollout/*,operator/src/modeldeploy_operator/resource/*,operator/src/modeldeploy_operator/manifests/*
 
+# The tests reach into the cluster's network and stop its components: they never run on Docker.
+test test-long: export MODELDEPLOY_CLUSTER = embedded
+
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -18,7 +21,8 @@ $(VENV)/.installed: requirements/dev.lock operator/pyproject.toml runtime/pyproj
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "modeldeploy needs Python 3.11 or newer; name one with: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; install it with: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $$(grep -o '^uv==[0-9.]*' requirements/dev.lock)
+	sed -n '/^uv==/,/^ *# via/p' requirements/dev.lock > $(VENV)/uv.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement $(VENV)/uv.lock
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e operator -e runtime -e router -e devcluster
 	@touch $@

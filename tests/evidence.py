@@ -90,6 +90,11 @@ def main() -> None:
         text=True,
         check=True,
     )
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, check=True
+    )
+    if changed.stdout:
+        sys.exit("The long tests speak of a commit: commit or remove what git status shows first.")
     commit, today = head.stdout.strip(), datetime.now(UTC).date().isoformat()
     lines = [f"# Long tests of {today}, commit {commit}", ""]
     failed = False

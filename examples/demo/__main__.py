@@ -43,6 +43,8 @@ def _story(folder: Path, stack: contextlib.ExitStack) -> int:
     images = cluster.images()
     _train(folder)
     cluster.install(images)
+    # A demo before this one knows other contents under the same versions, and would refuse these.
+    kubectl("delete", "modeldeployment", NAME, "--ignore-not-found", "--wait", "--timeout=60s")
     stack.enter_context(_store(images, folder))
     say("Applying examples/digits/modeldeployment.yaml, which asks for version 1.")
     kubectl("apply", "-f", str(MANIFEST))

@@ -110,6 +110,26 @@ def test_a_name_that_is_taken_is_never_applied_over() -> None:
     play(scenario)
 
 
+def test_an_object_that_the_api_server_refuses_is_told() -> None:
+    """
+    What only the API server can judge stalls with its words, and goes on once it is mended.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        more = {"requests": {"cpu": "10m", "memory": "2Gi"}, "limits": {"memory": "1Gi"}}
+        deployed = await apply(cluster, manifest("refusal", resources=more))
+        stalled = await deployed.until_condition("Stalled", "True", "ApplyRefused")
+        assert "must be less than or equal to memory limit" in stalled["message"], stalled
+        await _is_told(deployed, "ApplyRefused")
+        await deployed.patch({"spec": {"resources": {"limits": {"memory": "3Gi"}}}})
+        await deployed.patch({"spec": {"resources": {"requests": {"memory": "64Mi"}}}})
+        await deployed.until_stable(1)
+        assert not await deployed.condition("Stalled")
+        await deployed.delete()
+
+    play(scenario)
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": {"uri": "ftp://models/x"}}, "spec.model.uri"),
     ({"model": {"version": "latest"}}, "spec.model.version"),

@@ -272,7 +272,28 @@ def operator_away() -> Tracer:
     return story
 
 
+def routers_away() -> Tracer:
+    """
+    Without a ready router nothing is reached, and the status says so.
+    """
+    world = a_world()
+    routers, world.routers = world.routers, []
+    story = Tracer(world)
+    story.turns(3)
+    story.say("version v2 is wanted before anything answered")
+    world.want("v2")
+    story.turns(3)
+    story.say("the routers are ready")
+    world.routers = routers
+    story.turns(4)
+    story.say("the routers are gone")
+    world.routers = []
+    story.turns(2)
+    return story
+
+
 STORIES: list[Story] = [
+    routers_away,
     first_deploy,
     canary_promoted,
     half_percent,

@@ -23,6 +23,9 @@ def _nature(chance: random.Random) -> Nature:
         return Nature(None, Failure("VersionNotFound", "no such version", permanent=True))
     if kind < 0.2:
         return Nature(None, Failure("ImagePullBackOff", "cannot pull", permanent=False))
+    if kind < 0.35:
+        failure = Failure("Unschedulable", "no node takes it", permanent=chance.random() < 0.5)
+        return Nature(chance.randint(0, 4), failure, most=1)
     return Nature(chance.randint(0, 4))
 
 
@@ -101,7 +104,8 @@ def _settles(world: World, watch: Watch) -> None:
         assert decision is not None
         first_never_answers = world.memory.stable is None or decision.stalled
         stable = world.memory.stable
-        broken = stable is not None and world.nature(stable.revision).ready_after is None
+        nature = world.nature(stable.revision) if stable else Nature()
+        broken = nature.ready_after is None or nature.most is not None
         assert first_never_answers or broken, f"no rest: {decision}"
     writes = world.writes
     for _ in range(3):

@@ -54,6 +54,7 @@ class Watch:
         if decision is None or decision.routing is None:
             return
         self._weights()
+        self._last_answer()
         self._slots()
         self._stable()
         self._state()
@@ -80,6 +81,19 @@ class Watch:
             _require(before.up(canary) >= need, "weight was raised before routers saw the pods")
         if routing.weight > 0:
             _require(ready > 0, "weight was put on a pool with no ready pod")
+
+    def _last_answer(self) -> None:
+        """
+        Traffic is never taken from the only pool that answers.
+        """
+        decision, before, canary = self.world.decision, self.before, self.memory.canary
+        routing = before.routing
+        if decision is None or decision.routing is None or routing is None or canary is None:
+            return
+        name = canary.revision.revision
+        alone = before.ready(name) > 0 and before.ready(routing.stable) == 0
+        if alone and canary.had_traffic and routing.share(name) and self.world.wanted.replicas:
+            _require(decision.routing.share(name) > 0, "traffic was taken from the last ready pool")
 
     def _slots(self) -> None:
         """

@@ -23,7 +23,7 @@ def describe(world: World) -> list[str]:
     if world.routing is not None:
         shares = (world.routing.stable, world.routing.canary)
         told = ", ".join(f"{name} {world.routing.share(name) / 100:g}%" for name in shares if name)
-        acked = min(router.generation for router in world.routers)
+        acked = min((router.generation for router in world.routers), default="-")
         lines.append(f"  routing {world.generation} (confirmed {acked}): {told}")
     lines += [f"  event {note.reason}: {note.message}" for note in decision.notes]
     return lines

@@ -51,10 +51,13 @@ class RouterPod:
 class Nature:
     """
     What a revision is like: after how many turns its pods are ready (None: never), and why not.
+
+    At most `most` of its pods become ready, if that is given.
     """
 
     ready_after: int | None = 1
     failure: Failure | None = None
+    most: int | None = None
 
 
 def steps_of(*weights: int, hold: float = 0, approval: bool = False) -> tuple[Step, ...]:
@@ -104,7 +107,9 @@ class World:
         pods = self.pools.get(name)
         if pods is None or after is None:
             return 0
-        return sum(1 for age in pods.ages if age >= after)
+        ready = sum(1 for age in pods.ages if age >= after)
+        most = self.nature(name).most
+        return ready if most is None else min(ready, most)
 
     def observe(self) -> Snapshot:
         """

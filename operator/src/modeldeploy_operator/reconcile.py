@@ -5,13 +5,14 @@ The status is written before the effects, and carries the resourceVersion that w
 operators that overlap, the late one fails there, before it has done anything.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pydantic
 
-from modeldeploy_operator.cluster.apply import Applier
+from modeldeploy_operator.cluster.apply import Applier, Key
 from modeldeploy_operator.cluster.observe import Observation, observe
 from modeldeploy_operator.cluster.port import (
     GoneError,
@@ -25,19 +26,17 @@ from modeldeploy_operator.manifests import plan
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Ground, Kept
 from modeldeploy_operator.manifests.template import Images, build_pod_template
-from modeldeploy_operator.resource import (
-    ACTION_ANNOTATION,
-    report,
-    revisions,
-)
-from modeldeploy_operator.resource.parts import seconds
+from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.resource.status import load_memory
+from modeldeploy_operator.resource.wanted import read_wanted
 from modeldeploy_operator.rollout.decide import decide
-from modeldeploy_operator.rollout.decision import Decision, Wanted
+from modeldeploy_operator.rollout.decision import Decision, Note, Wanted
 from modeldeploy_operator.telemetry import status as reporting
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
+
+NAME_TAKEN = "NameTaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,9 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
         tools.metrics.forget(namespace, name)
         tools.applier.forget(namespace, name)
         raise ObjectGoneError(str(gone)) from gone
-    if body["metadata"].get("deletionTimestamp"):
-        return None
     metadata = body["metadata"]
+    if metadata.get("deletionTimestamp"):
+        return None
     owner = Owner(name, namespace, metadata["uid"], metadata["creationTimestamp"])
     try:
         spec = ModelDeploymentSpec.model_validate(body["spec"])
@@ -87,32 +86,33 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     decision = decide(wanted, load_memory(body.get("status") or {}), observed.seen, now)
     ground = _ground(tools.images, owner, spec, wanted, (decision, observed))
     manifests = plan.build_plan(decision, ground)
-    taken = await tools.applier.find_taken(owner, manifests, observed.children)
-    status = reporting.status_of(body, decision, wanted, observed.seen, now)
-    if taken:
-        before = body.get("status") or {}
-        status = report.with_stalled(status, "NameTaken", taken, before, now)
-        await reporting.refuse(tools.kube, tools.recorder, body, status)
-        raise NameTakenError(taken)
+    trouble = await _find_trouble(tools.applier, owner, manifests, observed.children)
+    status = reporting.status_of(body, decision, wanted, observed.seen, now, trouble)
     body = await reporting.write_status(tools.kube, body, status)
+    if trouble:
+        await tools.recorder.tell(body, (trouble,))
+    if trouble and trouble.reason == NAME_TAKEN:
+        raise NameTakenError(trouble.message)
     await tools.recorder.tell(body, decision.notes)
     await tools.applier.apply(owner, manifests, observed.children)
     tools.metrics.observe(namespace, name, decision)
-    return decision.look_again_at
+    return now if trouble else decision.look_again_at
 
 
-def read_wanted(body: Manifest, spec: ModelDeploymentSpec) -> Wanted:
+async def _find_trouble(
+    applier: Applier,
+    owner: Owner,
+    manifests: tuple[Manifest, ...],
+    children: Mapping[Key, Manifest],
+) -> Note | None:
     """
-    Read what a rollout must know of the object.
+    Find what a person must mend: a name that is taken, or what was refused at the last apply.
     """
-    return Wanted(
-        revision=revisions.revision_of(spec, body["metadata"]["name"]),
-        replicas=spec.replicas,
-        steps=spec.rollout_steps(),
-        progress_deadline=seconds(spec.rollout.progress_deadline),
-        paused=spec.rollout.paused,
-        action=(body["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION, ""),
-    )
+    taken = await applier.find_taken(owner, manifests, children)
+    if taken:
+        return Note(NAME_TAKEN, taken, warning=True)
+    refused = applier.refusal(owner)
+    return Note("ApplyRefused", refused, warning=True) if refused else None
 
 
 def _ground(

@@ -16,13 +16,13 @@ from aiohttp import web
 
 from modeldeploy_operator.cluster.apply import Applier
 from modeldeploy_operator.cluster.port import (
-    ClusterError,
     ConflictError,
     NameTakenError,
     ObjectGoneError,
+    RefusedError,
 )
 from modeldeploy_operator.evidence.probe import Probe
-from modeldeploy_operator.reconcile import Tools, read_wanted, reconcile
+from modeldeploy_operator.reconcile import Tools, reconcile
 from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
@@ -397,18 +397,23 @@ async def test_what_is_gone_or_going_is_left_alone(cluster: Cluster) -> None:
     assert cluster.since() == []
 
 
-async def test_a_refusal_of_the_api_server_goes_up(cluster: Cluster) -> None:
+async def test_a_refusal_of_the_api_server_is_told_and_keeps_nothing_else_back(
+    cluster: Cluster,
+) -> None:
     """
-    An error while applying is the queue's to try again; what was decided is remembered already.
+    An object that the API server will not have stalls with its words; the others are applied.
     """
     cluster.want()
-    cluster.kube.refuse("PATCH", SERVICE, ClusterError("quota"))
-    with pytest.raises(ClusterError, match="quota"):
-        await cluster.look()
-    assert "firstStartedAt" in cluster.status["rollout"]
+    cluster.kube.refuse("PATCH", SERVICE, RefusedError("quota"))
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="quota"):
+            await cluster.look()
+    assert cluster.told()["Stalled"] == "ApplyRefused"
+    assert "deployments" in cluster.kube.named("mnist-router")
     cluster.kube.refusals.clear()
     await cluster.rest()
     assert cluster.told()["Ready"] == "Serving"
+    assert "Stalled" not in cluster.told()
 
 
 async def test_an_operator_that_restarts_goes_on_where_it_stood(cluster: Cluster) -> None:
@@ -461,18 +466,6 @@ async def test_a_finished_rollout_is_counted_once(cluster: Cluster) -> None:
     labels = {"namespace": "vision", "name": "mnist", "outcome": "Promoted"}
     counted = cluster.registry.get_sample_value("modeldeploy_rollout_finished_total", labels)
     assert counted == 2
-
-
-def test_the_wish_is_read_from_spec_and_annotation() -> None:
-    """
-    What a rollout must know of an object is its revision, size, steps, clock, pause and action.
-    """
-    body = an_object(replicas=3, rollout={"progressDeadline": "1m", "paused": True})
-    wanted = read_wanted(body, a_spec(**{k: v for k, v in body["spec"].items() if k != "model"}))
-    assert (wanted.replicas, wanted.progress_deadline, wanted.paused) == (3, 60.0, True)
-    assert wanted.action == ""
-    body["metadata"]["annotations"] = {"serving.modeldeploy.io/action": "retry@v1"}
-    assert read_wanted(body, a_spec()).action == "retry@v1"
 
 
 async def test_a_stored_spec_that_cannot_be_read_is_told(cluster: Cluster) -> None:

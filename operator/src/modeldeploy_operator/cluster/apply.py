@@ -12,6 +12,7 @@ from modeldeploy_operator.cluster.port import (
     GoneError,
     Kube,
     Manifest,
+    RefusedError,
     Resource,
 )
 from modeldeploy_operator.manifests.names import Owner
@@ -63,6 +64,7 @@ class Applier:
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
+        self._refused: dict[tuple[str, str], str] = {}
         self._written: dict[tuple[str, str, Key], tuple[str, Any]] = {}
 
     async def apply(
@@ -71,25 +73,42 @@ class Applier:
         """
         Make the cluster equal to the plan, in the plan's order; removals come last.
 
+        An object that is refused does not keep the others from being applied.
+
         Returns:
             How many requests changed something.
 
         Raises:
-            ClusterError: The API server refused or could not be reached.
+            RefusedError: The API server will not have one of the objects.
+            ClusterError: The API server could not be reached, or failed.
 
         """
         wanted = {key_of(manifest): manifest for manifest in plan}
         writes = 0
+        refusals: list[str] = []
         for key, manifest in wanted.items():
             live = children.get(key)
             if live is not None and not self._differs(owner, key, manifest, live):
                 continue
-            await self._write(owner, key, manifest)
+            try:
+                await self._write(owner, key, manifest)
+            except RefusedError as error:
+                refusals.append(str(error))
             writes += 1
         for key in set(children) - set(wanted):
             await self._remove(owner, key)
             writes += 1
+        self._refused.pop((owner.namespace, owner.name), None)
+        if refusals:
+            self._refused[(owner.namespace, owner.name)] = refusals[0]
+            raise RefusedError(refusals[0])
         return writes
+
+    def refusal(self, owner: Owner) -> str | None:
+        """
+        Return what the API server said at the last apply, if it would not have an object.
+        """
+        return self._refused.get((owner.namespace, owner.name))
 
     async def find_taken(
         self, owner: Owner, plan: Iterable[Manifest], children: Mapping[Key, Manifest]
@@ -116,6 +135,7 @@ class Applier:
         Forget what was written for an owner that is gone.
         """
         gone = (namespace, name)
+        self._refused.pop(gone, None)
         self._written = {key: value for key, value in self._written.items() if key[:2] != gone}
 
     def _differs(self, owner: Owner, key: Key, manifest: Manifest, live: Manifest) -> bool:

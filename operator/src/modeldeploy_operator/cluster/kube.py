@@ -13,11 +13,18 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client, config
 
-from modeldeploy_operator.cluster.port import ClusterError, ConflictError, GoneError, Manifest
+from modeldeploy_operator.cluster.port import (
+    ClusterError,
+    ConflictError,
+    GoneError,
+    Manifest,
+    RefusedError,
+)
 from modeldeploy_operator.manifests.names import FIELD_MANAGER
 
 TIMEOUT_SECONDS = 15
-HTTP_NOT_FOUND, HTTP_CONFLICT, HTTP_ERROR = 404, 409, 400
+HTTP_ERROR, HTTP_NOT_FOUND, HTTP_CONFLICT = 400, 404, 409
+HTTP_REFUSED = frozenset({400, 403, 413, 422})
 
 
 async def connect() -> client.ApiClient:
@@ -127,4 +134,6 @@ def _answer(method: str, path: str, status: int, text: bytes) -> Manifest:
         raise GoneError(sentence)
     if status == HTTP_CONFLICT:
         raise ConflictError(sentence)
+    if status in HTTP_REFUSED:
+        raise RefusedError(sentence)
     raise ClusterError(sentence)

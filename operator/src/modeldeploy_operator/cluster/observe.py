@@ -16,7 +16,7 @@ from modeldeploy_operator.manifests import names
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
 from modeldeploy_operator.manifests.routing import parse_routing
-from modeldeploy_operator.rollout.snapshot import Snapshot
+from modeldeploy_operator.rollout.snapshot import Failure, Snapshot
 
 PODS = Resource("v1", "Pod", "pods")
 
@@ -67,6 +67,7 @@ async def observe(kube: Kube, probe: Probe, owner: Owner, model: str) -> Observa
         routing=published[1] if published else None,
         generation=published[0] if published else 0,
         routers=tuple(routers.router_of(answer) for answer in asked),
+        router_failure=_router_failure(living),
         kept={revision: record.version for revision, record in kept.items()},
     )
     return Observation(seen, children, kept, _digests(owner, children, by_revision, kept))
@@ -95,6 +96,16 @@ def _sort(found: list[Manifest]) -> tuple[dict[str, list[Manifest]], list[Manife
         elif names.REVISION_LABEL in labels:
             by_revision[labels[names.REVISION_LABEL]].append(pod)
     return by_revision, router_pods
+
+
+def _router_failure(found: list[Manifest]) -> Failure | None:
+    unready = [
+        pod
+        for pod in found
+        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == names.ROUTER
+        and not pods.is_ready(pod)
+    ]
+    return next(filter(None, map(pods.failure_of, unready)), None)
 
 
 def _kept(children: Mapping[Key, Manifest], deployments: Mapping[str, Manifest]) -> dict[str, Kept]:

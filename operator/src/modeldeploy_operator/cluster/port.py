@@ -5,6 +5,7 @@ What the operator asks of a cluster, and how it fails.
     ├── ConflictError         somebody wrote in between; look again
     ├── GoneError             the object is not there
     │   └── ObjectGoneError   the ModelDeployment itself is not there
+    ├── RefusedError          an object is not valid, or not allowed
     └── NameTakenError        an object of that name exists and is not ours
 """
 
@@ -36,6 +37,12 @@ class GoneError(ClusterError):
 class ObjectGoneError(GoneError):
     """
     The ModelDeployment itself is not there: there is nothing to look at.
+    """
+
+
+class RefusedError(ClusterError):
+    """
+    The API server will not have an object: it is not valid, or not allowed.
     """
 
 

@@ -45,8 +45,12 @@ class Probe:
     async def _get(self, url: str) -> dict[str, Any] | None:
         try:
             async with self._session.get(url, timeout=TIMEOUT, allow_redirects=False) as response:
-                body = await response.content.read(LIMIT_BYTES)
-                answer = _decode(body)
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > LIMIT_BYTES:
+                        return None
+                answer = _decode(bytes(body))
         except (TimeoutError, aiohttp.ClientError, OSError):
             return None
         return answer

@@ -164,6 +164,8 @@ def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         "resources": resources_of(spec.resources),
         "securityContext": RESTRICTED,
+        # What the server said last is the message of its failure.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "models", "mountPath": "/models", "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own

@@ -79,7 +79,8 @@ def _serving(decision: Decision, wanted: Wanted, seen: Snapshot) -> bool:
     if stable is None:
         return False
     helped = canary is not None and canary.had_traffic and seen.ready(canary.revision.revision) > 0
-    return wanted.replicas == 0 or seen.ready(stable.revision) > 0 or helped
+    answers = seen.ready(stable.revision) > 0 or helped
+    return wanted.replicas == 0 or (answers and bool(seen.routers))
 
 
 def _serves(decision: Decision) -> str:

@@ -52,7 +52,7 @@ class Model(Part):
         json_schema_extra={
             "x-kubernetes-validations": [
                 rule_of(
-                    r"self.matches('^(s3|https?|pvc)://[^\\s/?#]+(/[^\\s?#]*)?$')",
+                    r"self.matches('^(s3|https?|pvc)://[^\\s/?#@]+(/[^\\s?#]*)?$')",
                     "the uri must be s3://BUCKET/PATH, http(s)://HOST/PATH or pvc://CLAIM/PATH",
                 )
             ]

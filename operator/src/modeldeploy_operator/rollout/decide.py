@@ -87,7 +87,12 @@ def _first(
     """
     changed = seen.routing is not None and seen.routing.stable != goal.revision
     started = now if changed or memory.first_started_at is None else memory.first_started_at
-    others = pools.lingering(replace(memory, stable=goal), seen)
+    # Without a router nobody sends to a pool without a ready pod: it goes at once.
+    others = {
+        revision: size
+        for revision, size in pools.lingering(replace(memory, stable=goal), seen).items()
+        if seen.routers or seen.ready(revision)
+    }
     routing = pools.route(goal.revision, None, 0, others, seen.routing)
     answers = seen.ready(goal.revision) > 0 and seen.up(goal.revision) > 0
     if wanted.replicas == 0 or (answers and seen.effective(routing)):
@@ -104,6 +109,8 @@ def _first(
     stalled = late or (failure is not None and failure.permanent)
     reason = pool.stage if pool.ready == 0 else "AwaitingRouters"
     message = f"Waiting until {gates.STAGES.get(reason, 'the routers find a pod healthy')}."
+    if reason == "AwaitingRouters" and not seen.routers:
+        message = gates.routerless(seen)
     if failure:
         reason, message = failure.code, failure.message
     elif late:

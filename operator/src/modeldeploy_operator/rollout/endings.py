@@ -5,7 +5,7 @@ How a trial ends: steady, promoted, superseded, or taken back.
 from dataclasses import replace
 from datetime import datetime
 
-from modeldeploy_operator.rollout import actions, pools
+from modeldeploy_operator.rollout import actions, gates, pools, trial
 from modeldeploy_operator.rollout.decision import (
     POLL_PODS,
     POLL_ROUTERS,
@@ -68,13 +68,25 @@ def _steady_reason(
     if goal != stable:
         waiting = "Paused" if wanted.paused else "AwaitingCleanup"
         return waiting, f"Version {goal.version} ({goal.revision}) waits for its rollout."
-    pool = seen.pools.get(stable.revision, Pool(0, 0))
-    if pool.ready < wanted.replicas:
-        why = f": {pool.failure.message}" if pool.failure else ""
-        return pool.stage, f"{pool.ready} of {wanted.replicas} stable pods are ready{why}."
+    lacking = _lacking(stable, wanted, seen)
+    if lacking:
+        return lacking
     if memory.undo:
         return "Undone", f"Version {stable.version} runs instead of what is wanted, by undo."
     return "Stable", f"Version {stable.version} answers all requests."
+
+
+def _lacking(stable: Revision, wanted: Wanted, seen: Snapshot) -> tuple[str, str] | None:
+    """
+    Say which pods the stable revision lacks, routers first.
+    """
+    if not seen.routers:
+        return "AwaitingRouters", gates.routerless(seen)
+    pool = seen.pools.get(stable.revision, Pool(0, 0))
+    if pool.ready >= wanted.replicas:
+        return None
+    why = f": {pool.failure.message}" if pool.failure else ""
+    return pool.stage, f"{pool.ready} of {wanted.replicas} stable pods are ready{why}."
 
 
 def supersede(
@@ -87,16 +99,15 @@ def supersede(
     instead: withdrawing it would take the last thing that answers.
     """
     canary, stable = memory.canary, memory.stable
-    if canary is None or stable is None or canary.withdrawal or canary.revision == goal:
+    if canary is None or stable is None or canary.revision == goal:
+        return memory, ()
+    needed = trial.is_needed(stable, canary, seen) and goal != stable
+    if canary.withdrawal and not needed:
         return memory, ()
     if goal == stable:
         message = f"The wanted version is {stable.version} again, which is stable."
         return actions.withdraw(memory, Outcome.ROLLED_BACK, "RolledBack", message), ()
-    if (
-        canary.had_traffic
-        and seen.ready(canary.revision.revision)
-        and not seen.ready(stable.revision)
-    ):
+    if needed:
         message = "It served while the stable revision had no ready pod."
         memory = close(memory, canary.revision, Outcome.PROMOTED, canary.started_at, now, message)
         return replace(memory, stable=canary.revision, canary=None), (
@@ -114,13 +125,7 @@ def withdraw(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> D
     if canary is None or stable is None or canary.withdrawal is None:
         raise AssertionError("only a marked canary is withdrawn")
     order, revision = canary.withdrawal, canary.revision.revision
-    ready = seen.pools.get(revision, Pool(0, 0)).ready
-    needed = (
-        order.reason in ("Aborted", "RolledBack")
-        and canary.had_traffic
-        and ready > 0
-        and seen.ready(stable.revision) == 0
-    )
+    needed = trial.is_needed(stable, canary, seen)
     others = {**pools.lingering(memory, seen)}
     routing = pools.route(stable.revision, None, 0, [revision, *others], seen.routing)
     if needed and seen.routing and seen.routing.share(revision):

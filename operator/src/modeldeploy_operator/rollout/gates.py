@@ -94,8 +94,16 @@ def _awaiting_routers(trial: Trial) -> str | None:
     if trial.seen.routers and up >= trial.need:
         return None
     if not trial.seen.routers:
-        return "Waiting for a router: none is ready."
+        return routerless(trial.seen)
     return f"Waiting until every router finds {trial.need} canary pods healthy; {up} are."
+
+
+def routerless(seen: Snapshot) -> str:
+    """
+    Say that no router is ready, and why if it shows.
+    """
+    why = f": {seen.router_failure.message}" if seen.router_failure else ""
+    return f"No router is ready, so that no request reaches a pod{why}."
 
 
 def _paused_weight(trial: Trial) -> str | None:

@@ -50,6 +50,7 @@ class Canary:
     Attributes:
         revision: What is being tried.
         step: Index of the present step.
+        step_weight: The weight of that step, by which it is found again after an edit.
         steps_hash: Fingerprint of the steps that the index counts in.
         started_at: When the rollout began.
         step_started_at: When the step's weight was first effective; None before.
@@ -68,6 +69,7 @@ class Canary:
     step: int
     steps_hash: str
     started_at: datetime
+    step_weight: int = 0
     step_started_at: datetime | None = None
     approved: bool = False
     released: bool = False

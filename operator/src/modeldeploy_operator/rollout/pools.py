@@ -8,7 +8,7 @@ from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Memory
 from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
 
-SLOTS = ("a", "b", "c", "d")
+SLOTS = ("a", "b", "c", "d", "e", "f", "g", "h")
 """The routers' slots: two are in use during a rollout, the others are room for draining pools."""
 
 

@@ -102,6 +102,7 @@ class Snapshot:
         generation: The number of the published configuration; 0 if none is.
         routers: The ready router pods.
         kept: Revision to model version, for those whose template is kept and can be run again.
+        router_failure: Why a router pod is not ready, if it shows.
 
     """
 
@@ -110,6 +111,7 @@ class Snapshot:
     generation: int = 0
     routers: tuple[Router, ...] = ()
     kept: Mapping[str, str] = field(default_factory=dict)
+    router_failure: Failure | None = None
 
     @property
     def confirmed(self) -> bool:

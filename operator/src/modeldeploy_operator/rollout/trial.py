@@ -27,8 +27,20 @@ def begin(revision: Revision, wanted: Wanted, now: datetime) -> Canary:
     Start a canary at the first step.
     """
     return Canary(
-        revision=revision, step=0, steps_hash=steps.fingerprint(wanted.steps), started_at=now
+        revision=revision,
+        step=0,
+        step_weight=wanted.steps[0].weight,
+        steps_hash=steps.fingerprint(wanted.steps),
+        started_at=now,
     )
+
+
+def is_needed(stable: Revision, canary: Canary, seen: Snapshot) -> bool:
+    """
+    Tell whether only the canary can answer: it has had traffic, and stable has no ready pod.
+    """
+    ready = seen.ready(canary.revision.revision)
+    return canary.had_traffic and ready > 0 and seen.ready(stable.revision) == 0
 
 
 def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision | Memory:
@@ -45,18 +57,16 @@ def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> De
     if canary is None or stable is None:
         return memory
     share = seen.routing.share(canary.revision.revision) if seen.routing else 0
-    canary = _follow_edit(canary, wanted, share)
-    trial = _trial(wanted, canary, seen, share, now)
+    rescued = is_needed(stable, canary, seen)
+    canary = _follow_edit(canary, wanted, canary.step_weight if rescued else share)
+    trial = replace(_trial(wanted, canary, seen, share, now), rescued=rescued)
     failure = trial.pool.failure
-    if failure and failure.permanent and trial.pool.ready < trial.need:
+    if failure and failure.permanent and trial.pool.ready < trial.need and not rescued:
         return actions.withdraw(memory, Outcome.ABORTED, failure.code, failure.message)
     blocked = gates.first_blocked(gates.BEFORE_WEIGHT, trial)
     canary = _clock(trial, blocked)
-    if (
-        blocked
-        and blocked.gate in gates.CLOCKED
-        and _waited(canary, now) >= wanted.progress_deadline
-    ):
+    clocked = blocked is not None and blocked.gate in gates.CLOCKED and not rescued
+    if blocked and clocked and _waited(canary, now) >= wanted.progress_deadline:
         return actions.withdraw(
             memory, Outcome.ABORTED, "ProgressDeadlineExceeded", _deadline_message(trial, blocked)
         )
@@ -76,11 +86,15 @@ def _follow_edit(canary: Canary, wanted: Wanted, share: int) -> Canary:
     fingerprint = steps.fingerprint(wanted.steps)
     if fingerprint == canary.steps_hash:
         return canary
+    index = min(canary.step, len(wanted.steps) - 1)
+    if wanted.steps[index].weight == canary.step_weight:
+        return replace(canary, step=index, steps_hash=fingerprint)
     index = steps.matching(wanted.steps, share)
     same = wanted.steps[index].weight == share
     return replace(
         canary,
         step=index,
+        step_weight=wanted.steps[index].weight,
         steps_hash=fingerprint,
         step_started_at=canary.step_started_at if same else None,
         approved=False,
@@ -120,23 +134,17 @@ def _weigh(trial: Trial, memory: Memory, blocked: Blocked | None) -> Decision | 
     """
     Give the canary its share: the step's if nothing stands before it, else what it has.
     """
-    ready, stable = trial.pool.ready, memory.stable
-    rescued = (
-        stable is not None
-        and trial.canary.had_traffic
-        and ready > 0
-        and trial.seen.ready(stable.revision) == 0
-    )
-    if ready == 0:
+    if trial.pool.ready == 0:
+        # The hold is time with traffic: it begins anew when the canary is back.
+        trial = replace(trial, canary=replace(trial.canary, step_started_at=None))
         weight = 0
-    elif rescued:
+    elif trial.rescued:
         weight = weights.FULL
     elif blocked:
         weight = min(trial.share, trial.step.weight)
     else:
         weight = trial.step.weight
     routing = _routing(trial, memory, weight)
-    trial = replace(trial, rescued=rescued)
     if blocked:
         return _decision(trial, memory, routing, State.PREPARING, blocked)
     if not trial.seen.effective(routing):
@@ -165,6 +173,7 @@ def _hold(trial: Trial, memory: Memory, routing: Routing) -> Decision | Memory:
     following = replace(
         canary,
         step=canary.step + 1,
+        step_weight=trial.wanted.steps[canary.step + 1].weight,
         step_started_at=None,
         approved=False,
         released=False,
@@ -219,10 +228,12 @@ def _look_again(trial: Trial, state: State) -> datetime:
 
 def _notes(trial: Trial, routing: Routing) -> tuple[Note, ...]:
     """
-    Tell of a weight when it is first published.
+    Tell of a weight when it is first published, and of what keeps pods from being ready.
     """
-    if routing.weight == trial.share:
-        return ()
-    revision = trial.canary.revision.revision
-    moved = f"The canary {revision} goes from {weights.text(trial.share)} to "
-    return (Note("WeightChanged", f"{moved}{weights.text(routing.weight)} of the traffic."),)
+    revision, failure = trial.canary.revision.revision, trial.pool.failure
+    notes = [Note(failure.code, failure.message, warning=True)] if failure else []
+    if routing.weight != trial.share:
+        moved = f"The canary {revision} goes from {weights.text(trial.share)} to "
+        told = f"{moved}{weights.text(routing.weight)} of the traffic."
+        notes.append(Note("WeightChanged", told))
+    return tuple(notes)

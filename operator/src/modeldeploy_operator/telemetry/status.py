@@ -19,10 +19,15 @@ MODEL_DEPLOYMENTS = Resource(API_VERSION, KIND, PLURAL)
 
 
 def status_of(
-    body: Manifest, decision: Decision, wanted: Wanted, seen: Snapshot, now: datetime
+    body: Manifest,
+    decision: Decision,
+    wanted: Wanted,
+    seen: Snapshot,
+    now: datetime,
+    trouble: Note | None,
 ) -> dict[str, Any]:
     """
-    Build the status that a decision leaves.
+    Build the status that a decision leaves, and a trouble that stands in its way.
     """
     metadata = body["metadata"]
     before = body.get("status") or {}
@@ -32,7 +37,10 @@ def status_of(
         "url": f"http://{metadata['name']}.{metadata['namespace']}.svc:{names.REST_PORT}",
         "now": now,
     }
-    return report.build_status(decision, wanted, seen, before, facts)
+    status = report.build_status(decision, wanted, seen, before, facts)
+    if trouble is None:
+        return status
+    return report.with_stalled(status, trouble.reason, trouble.message, before, now)
 
 
 async def write_status(kube: Kube, body: Manifest, status: dict[str, Any]) -> Manifest:
@@ -64,14 +72,5 @@ async def refuse_spec(
     status = {**before, "observedGeneration": body["metadata"]["generation"]}
     now = datetime.now(UTC)
     status = report.with_stalled(status, "InvalidSpec", message, before, now)
-    await refuse(kube, recorder, body, status)
-
-
-async def refuse(kube: Kube, recorder: Recorder, body: Manifest, status: dict[str, Any]) -> None:
-    """
-    Say what stands in the way, and do nothing else.
-    """
     body = await write_status(kube, body, status)
-    stalled = next(c for c in status["conditions"] if c["type"] == "Stalled")
-    note = Note(stalled["reason"], stalled["message"], warning=True)
-    await recorder.tell(body, (note,))
+    await recorder.tell(body, (Note("InvalidSpec", message, warning=True),))

@@ -11,7 +11,13 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
 from modeldeploy_operator.cluster.kube import KubeClient
-from modeldeploy_operator.cluster.port import ClusterError, ConflictError, GoneError, Resource
+from modeldeploy_operator.cluster.port import (
+    ClusterError,
+    ConflictError,
+    GoneError,
+    RefusedError,
+    Resource,
+)
 
 PATH = "/api/v1/namespaces/vision/services/mnist"
 
@@ -90,7 +96,7 @@ async def test_a_deletion_names_no_manager(client: KubeClient, api: Api) -> None
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(404, GoneError), (409, ConflictError), (403, ClusterError), (500, ClusterError)],
+    [(404, GoneError), (409, ConflictError), (403, RefusedError), (500, ClusterError)],
 )
 async def test_refusals_are_told_apart(
     client: KubeClient, api: Api, status: int, error: type[ClusterError]

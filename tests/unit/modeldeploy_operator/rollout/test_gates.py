@@ -66,7 +66,9 @@ def test_every_router_must_find_the_pods_healthy() -> None:
     assert blocked.message.endswith("2 canary pods healthy; 1 are.")
     nobody = Snapshot({"v2": Pool(2, 2)})
     blocked = gates.first_blocked(BEFORE_WEIGHT, _trial(seen=nobody))
-    assert blocked == Blocked("AwaitingRouters", "Waiting for a router: none is ready.")
+    assert blocked == Blocked(
+        "AwaitingRouters", "No router is ready, so that no request reaches a pod."
+    )
 
 
 def test_a_pause_stops_more_weight_and_no_less() -> None:

@@ -68,10 +68,10 @@ def test_without_a_stable_revision_its_pool_is_empty() -> None:
 
 def test_more_pools_than_slots_are_an_error() -> None:
     """
-    The routers have four slots; a fifth pool is refused loudly.
+    The routers have eight slots; a ninth pool is refused loudly.
     """
-    with pytest.raises(ValueError, match="5 pools do not fit the routers' 4 slots"):
-        pools.assign(["v1", "v2", "v3", "v4", "v5"], None)
+    with pytest.raises(ValueError, match="9 pools do not fit the routers' 8 slots"):
+        pools.assign([f"v{number}" for number in range(9)], None)
 
 
 NAMES = st.lists(st.sampled_from(["v1", "v2", "v3", "v4"]), min_size=1, unique=True)

@@ -1,0 +1,25 @@
+"""
+From the object to what a rollout must know of it.
+"""
+
+from typing import Any
+
+from modeldeploy_operator.resource import ACTION_ANNOTATION, revisions
+from modeldeploy_operator.resource.parts import seconds
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.rollout.decision import Wanted
+from modeldeploy_operator.rollout.memory import clip
+
+
+def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
+    """
+    Read what a rollout must know of the object.
+    """
+    return Wanted(
+        revision=revisions.revision_of(spec, body["metadata"]["name"]),
+        replicas=spec.replicas,
+        steps=spec.rollout_steps(),
+        progress_deadline=seconds(spec.rollout.progress_deadline),
+        paused=spec.rollout.paused,
+        action=clip((body["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION, "")),
+    )
