@@ -192,8 +192,11 @@ def test_an_operator_at_rest_writes_nothing_and_costs_next_to_nothing() -> None:
         (process,) = processes_of(pod, "modeldeploy_operator")
         for number in range(3):
             # An annotation that means nothing makes the operator look, and changes nothing else.
-            await kubectl("annotate", "--overwrite", "mdep", deployed.name, f"note={number}")
             before, passes = await _versions(deployed), _passes(pod)
+            note = ("annotate", "--overwrite", "mdep", deployed.name, f"note={number}")
+            version = "--output=jsonpath={.metadata.uid} {.metadata.resourceVersion}"
+            uid, before_pass = (await kubectl(*note, version)).split()
+            before[uid] = before_pass
 
             async def looked(passes: float = passes) -> bool:
                 return _passes(pod) > passes

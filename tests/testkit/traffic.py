@@ -30,6 +30,7 @@ class Seen:
         default_factory=lambda: {"rest": Counter(), "grpc": Counter()}
     )
     failures: list[str] = field(default_factory=list)
+    failed_at: list[float] = field(default_factory=list)
     last: dict[str, float] = field(default_factory=dict)
 
     def total(self, protocol: str) -> int:
@@ -47,8 +48,9 @@ class Seen:
 
     def failed(self, protocol: str, what: str) -> None:
         """
-        Note one failure.
+        Note one failure and its time.
         """
+        self.failed_at.append(time.monotonic())
         self.failures.append(f"{time.strftime('%H:%M:%S')} {protocol} {what[:300]}")
 
 
