@@ -7,6 +7,7 @@ docs/evidence/, with the date and the commit.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -56,10 +57,7 @@ def _figures(case: ET.Element) -> tuple[str, ...]:
     Find what the test itself logged; other programs' lines do not count.
     """
     text = "\n".join(node.text or "" for node in case.findall("system-out"))
-    lines = [line for line in text.splitlines() if " test_" in line and "INFO" in line]
-    return tuple(
-        line.partition("] ")[2] or line.rpartition(".py:")[2].partition(" ")[2] for line in lines
-    )
+    return tuple(re.findall(r"^INFO +tests\.cluster\S*:\S+\.py:\d+ (.*)$", text, re.MULTILINE))
 
 
 def _read(report: Path) -> list[Row]:
