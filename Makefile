@@ -54,8 +54,8 @@ demo: setup ## Run the main job on a cluster: two versions of a model, and a can
 demo-down: setup ## Remove the demo and its cluster, and leave nothing behind.
 	$(BIN)/devcluster down
 
-images: setup ## Build the images; with PUSH=REGISTRY also push them there.
-	$(BIN)/devcluster images runtime operator router $(if $(PUSH),--push $(PUSH))
+images: setup ## Build the images; with PUSH=REGISTRY TAG=TAG also push them there, under one tag.
+	$(BIN)/devcluster images runtime operator router $(if $(PUSH),--push $(PUSH)) $(if $(TAG),--tag $(TAG))
 
 generate: setup ## Write anew what is generated: the CRD, the chart's copy, protos, diagrams.
 	$(BIN)/python -m modeldeploy_operator.resource.crd $(CRD) charts/modeldeploy/$(CRD)

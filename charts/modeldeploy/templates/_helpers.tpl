@@ -2,7 +2,7 @@
 {{- define "modeldeploy.image" -}}
 {{- $tag := get .root.Values.images.tags .name | default .root.Values.images.tag -}}
 {{- if or (not .root.Values.images.registry) (not $tag) -}}
-{{- fail "modeldeploy's images are in no public place yet: build and push them with `make images PUSH=REGISTRY`, then set images.registry and images.tag." -}}
+{{- fail "modeldeploy's images are in no public place yet: build and push them with `make images PUSH=REGISTRY TAG=TAG`, then set images.registry and images.tag." -}}
 {{- end -}}
 {{ .root.Values.images.registry }}/{{ .name }}:{{ $tag }}
 {{- end -}}
