@@ -38,7 +38,6 @@ class WorkQueue:
         self._resync = resync_seconds
         self._asked: dict[Key, asyncio.Event] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
-        self.last_done = datetime.now(UTC)
 
     def ask(self, namespace: str, name: str) -> None:
         """
@@ -91,7 +90,6 @@ class WorkQueue:
         except Exception:
             log.exception("A pass failed.", extra={"deployment": "/".join(key)})
             return _delay(failures), True
-        self.last_done = datetime.now(UTC)
         if again is None:
             return self._resync * random.uniform(0.8, 1.2), False  # noqa: S311 - jitter
         return max(0.05, (again - datetime.now(UTC)).total_seconds()), False

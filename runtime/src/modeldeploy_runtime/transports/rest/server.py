@@ -51,11 +51,6 @@ class RestServer:
         """Close the listener and all idle connections, and let the others finish."""
         self._server.should_exit = True
 
-    def abort(self) -> None:
-        """Stop without waiting for anybody."""
-        self._server.should_exit = True
-        self._server.force_exit = True
-
 
 def bind(port: int) -> socket.socket:
     """Listen on all addresses, of IPv6 and IPv4 at once where the machine has both."""
