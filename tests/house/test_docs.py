@@ -15,6 +15,7 @@ from modeldeploy_operator.rollout.states import State
 from modeldeploy_operator.telemetry.metrics import Metrics
 from modeldeploy_router.core.report import Report, metrics_text
 from modeldeploy_runtime.fetching.errors import PERMANENT, Code
+from modeldeploy_runtime.settings import pages
 from modeldeploy_runtime.telemetry.metrics import Metrics as RuntimeMetrics
 
 PAGES = Path("docs/reference")
@@ -45,6 +46,15 @@ def test_the_fields_are_those_of_the_crd(request: pytest.FixtureRequest) -> None
     page = reference.fields_page()
     _update("spec.md", page, request)
     assert _page("spec.md") == page
+
+
+def test_the_flags_are_those_of_the_program(request: pytest.FixtureRequest) -> None:
+    """
+    runtime-flags.md lists every flag of the server with its type, its default and its meaning.
+    """
+    page = pages.reference()
+    _update("runtime-flags.md", page, request)
+    assert _page("runtime-flags.md") == page
 
 
 def test_the_diagram_is_that_of_the_table(request: pytest.FixtureRequest) -> None:

@@ -64,16 +64,20 @@ def _serve(arguments: Sequence[str]) -> int:
     import uvloop  # noqa: PLC0415 - not needed for fetching
 
     from modeldeploy_runtime import serving, settings  # noqa: PLC0415 - not needed for fetching
+    from modeldeploy_runtime.settings import pages  # noqa: PLC0415 - not needed for fetching
     from modeldeploy_runtime.telemetry import logs  # noqa: PLC0415 - not needed for fetching
 
     # A process with the number 1 ignores a SIGTERM for which it has no handler.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    wanted = settings.parse(arguments)
-    if wanted.version:
-        sys.stdout.write(f"modeldeploy-server {__version__}\n")
+    wanted = settings.parse(arguments, os.environ)
+    if wanted.version or wanted.help:
+        version = f"modeldeploy-server {__version__}\n"
+        sys.stdout.write(version if wanted.version else pages.help_text())
         return 0
     models = settings.models(wanted)
     logs.set_up(wanted.log_format)
+    for notice in settings.notices(arguments):
+        _log.warning("%s", notice)
 
     async def serve() -> None:
         await serving.Server(wanted, models).run()

@@ -29,6 +29,36 @@ class Duration(float):
     __slots__ = ()
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class About:
+    """
+    What a flag's declaration says beside its type and default.
+
+    ``unused`` is the reason for which a flag of TensorFlow Serving cannot mean anything here;
+    ``least`` and ``most`` bound a number, ``choices`` a text; ``shown`` describes a default that
+    depends on the machine.
+    """
+
+    help: str
+    ours: bool = False
+    unused: str = ""
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    shown: str = ""
+
+
+def flag(default: Any, help_text: str, **more: Any) -> Any:
+    """Declare a flag as a field of a dataclass; ``more`` are the other fields of ``About``."""
+    return dataclasses.field(default=default, metadata={"about": About(help_text, **more)})
+
+
+def about(field: "dataclasses.Field[Any]") -> About:
+    """Read what a field's declaration says; one that was not made by ``flag`` says nothing."""
+    found: About = field.metadata.get("about", About(""))
+    return found
+
+
 def parse(arguments: Sequence[str], settings: type[Settings]) -> Settings:
     """
     Read a command line into an instance of a dataclass.
@@ -36,24 +66,31 @@ def parse(arguments: Sequence[str], settings: type[Settings]) -> Settings:
     Raises:
         FlagError: A flag is unknown, has a bad value, or a needed one is missing.
     """
-    declared = dataclasses.fields(settings)  # type: ignore[arg-type]  # every settings class is one
-    fields = {field.name: field for field in declared}
+    values = read(arguments, settings)
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]  # every one is a dataclass
+        if field.default is dataclasses.MISSING and field.name not in values:
+            raise FlagError(f"--{field.name} is needed.")
+    return settings(**values)
+
+
+def read(arguments: Sequence[str], settings: type[Any]) -> dict[str, Any]:
+    """
+    Read the flags that a command line gives, as values by name; a later one replaces an earlier.
+
+    Raises:
+        FlagError: A flag is unknown or has a bad value.
+    """
+    fields = {field.name: field for field in dataclasses.fields(settings)}
     values: dict[str, Any] = {}
     rest = list(arguments)
     while rest:
         name, text = _split(rest.pop(0))
         if name not in fields:
-            raise FlagError(_unknown(name, list(fields)))
-        kind = fields[name].type
-        if text is None and kind is not bool:
-            if not rest:
-                raise FlagError(f"--{name} needs a value.")
-            text = rest.pop(0)
-        values[name] = _convert(name, "true" if text is None else text, kind)
-    for name, field in fields.items():
-        if field.default is dataclasses.MISSING and name not in values:
-            raise FlagError(f"--{name} is needed.")
-    return settings(**values)
+            raise FlagError(_unknown(name, fields))
+        if text is None:
+            text = _next_value(name, fields[name].type, rest)
+        values[name] = _checked(name, _convert(name, text, fields[name].type), about(fields[name]))
+    return values
 
 
 def _split(argument: str) -> tuple[str, str | None]:
@@ -63,24 +100,53 @@ def _split(argument: str) -> tuple[str, str | None]:
     return name.replace("-", "_"), text if equals else None
 
 
-def _unknown(name: str, known: list[str]) -> str:
-    similar = difflib.get_close_matches(name, known, n=1)
-    hint = f" Is --{similar[0]} meant?" if similar else ""
+def _unknown(name: str, fields: "dict[str, dataclasses.Field[Any]]") -> str:
+    positive = fields.get(name.removeprefix("no"))
+    if positive is not None and positive.type is bool:
+        hint = f" Write --{positive.name}=false."
+    else:
+        similar = difflib.get_close_matches(name, fields, n=1)
+        hint = f" Is --{similar[0]} meant?" if similar else ""
     return f"unknown argument: --{name} is not a flag of this server.{hint}"
+
+
+def _next_value(name: str, kind: Any, rest: list[str]) -> str:
+    """Take the value that stands behind a space; a boolean needs none."""
+    if kind is bool:
+        return rest.pop(0) if rest and rest[0].lower() in _BOOLEANS else "true"
+    if not rest:
+        raise FlagError(f"--{name} needs a value.")
+    return rest.pop(0)
 
 
 def _convert(name: str, text: str, kind: Any) -> Any:
     try:
         if kind is bool:
             return _BOOLEANS[text.lower()]
-        if kind is int:
-            return int(text)
         if kind is Duration:
             return _duration(text)
+        if kind in {int, float}:
+            return kind(text)
     except (KeyError, ValueError):
-        wanted = {bool: "true or false", int: "a whole number", Duration: "a time such as 30s"}
+        wanted = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            Duration: "a time such as 30s",
+        }
         raise FlagError(f'--{name} must be {wanted[kind]}, not "{text}".') from None
     return text
+
+
+def _checked(name: str, value: Any, said: About) -> Any:
+    if said.choices and value not in said.choices:
+        names = " or ".join(choice for choice in said.choices if choice)
+        raise FlagError(f'--{name} must be {names}, not "{value}".')
+    if said.least is not None and not value >= said.least:
+        raise FlagError(f'--{name} must be at least {said.least}, not "{value}".')
+    if said.most is not None and not value <= said.most:
+        raise FlagError(f'--{name} must be at most {said.most}, not "{value}".')
+    return value
 
 
 def _duration(text: str) -> Duration:

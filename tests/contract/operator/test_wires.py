@@ -152,10 +152,14 @@ def test_a_message_of_any_length_fits() -> None:
 def test_the_server_takes_the_flags_that_it_gets() -> None:
     """
     Every flag of the server's container is one that the runtime knows.
+
+    The image's environment, which stands in for flags that are not given, changes none of them.
     """
     template = build_pod_template(OWNER, a_spec(), Revision("0a1b2c3d4e", "1"), IMAGES)
-    settings = runtime_settings.parse(template["spec"]["containers"][0]["args"])
+    image = {"MODEL_NAME": "model", "MODEL_BASE_PATH": "/models"}
+    settings = runtime_settings.parse(template["spec"]["containers"][0]["args"], image)
     assert (settings.model_name, settings.port, settings.rest_api_port) == ("mnist", 8500, 8501)
+    assert settings.model_base_path == "/models/mnist"
 
 
 def _fetcher(tmp_path: Path) -> list[str]:

@@ -1,0 +1,40 @@
+"""All flags of the server, in the order in which help and reference list them."""
+
+from dataclasses import dataclass
+
+from modeldeploy_runtime.settings.foreign import ForeignFlags
+from modeldeploy_runtime.settings.loading import BatchingFlags, LoadFlags, TensorflowFlags
+from modeldeploy_runtime.settings.models import ModelFlags, SourceFlags
+from modeldeploy_runtime.settings.network import GrpcFlags, RestFlags, StopFlags
+from modeldeploy_runtime.settings.program import ObservationFlags, ProgramFlags
+
+GROUPS = (
+    ModelFlags,
+    SourceFlags,
+    LoadFlags,
+    TensorflowFlags,
+    BatchingFlags,
+    GrpcFlags,
+    RestFlags,
+    ObservationFlags,
+    StopFlags,
+    ProgramFlags,
+    ForeignFlags,
+)
+
+
+@dataclass(frozen=True)
+class Settings(
+    ModelFlags,
+    SourceFlags,
+    LoadFlags,
+    TensorflowFlags,
+    BatchingFlags,
+    GrpcFlags,
+    RestFlags,
+    ObservationFlags,
+    StopFlags,
+    ProgramFlags,
+    ForeignFlags,
+):
+    """What the command line says; docs/reference/runtime-flags.md lists what each field means."""

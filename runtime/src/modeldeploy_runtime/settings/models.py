@@ -1,0 +1,44 @@
+"""Flags about which models and versions are served."""
+
+from dataclasses import dataclass
+
+from modeldeploy_runtime.flags import flag
+
+
+@dataclass(frozen=True)
+class ModelFlags:
+    """What is served, and how that is changed while the server runs."""
+
+    model_name: str = flag(
+        "default",
+        "The model's name, where one model is served. "
+        "The environment variable `MODEL_NAME` stands in for it.",
+    )
+    model_base_path: str = flag(
+        "",
+        "The folder with the model's version folders: an absolute path. "
+        "`${MODEL_BASE_PATH}/${MODEL_NAME}` of the environment stands in for it.",
+    )
+    model_config_file: str = flag(
+        "",
+        "A file with a ModelServerConfig as text: the models to be served. "
+        "It goes before the two flags for one model.",
+    )
+    model_config_file_poll_wait_seconds: int = flag(
+        0, "How often that file is read anew and applied if it changed; 0 reads it once.", least=0
+    )
+    allow_version_labels_for_unavailable_models: bool = flag(
+        default=False,
+        help_text="Let a reload by gRPC assign a new label to a version that is not available.",
+    )
+
+
+@dataclass(frozen=True)
+class SourceFlags:
+    """How versions are found below the base paths."""
+
+    file_system_poll_wait_seconds: int = flag(
+        1,
+        "Seconds between two looks at the folders; "
+        "0 looks until every version is judged, and a negative number never.",
+    )

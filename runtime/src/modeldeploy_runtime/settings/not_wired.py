@@ -1,0 +1,31 @@
+"""
+Flags that are understood and have no effect yet; a warning at the start names each that was given.
+
+Whoever gives one its effect takes its line away.
+"""
+
+NOT_WIRED = frozenset(
+    {
+        "allow_version_labels_for_unavailable_models",
+        "batching_parameters_file",
+        "enable_batching",
+        "enable_grpc_healthcheck_service",
+        "enable_per_model_batching_parameters",
+        "enable_serialization_as_tensor_content",
+        "enable_signature_method_name_check",
+        "grpc_channel_arguments",
+        "grpc_socket_path",
+        "mixed_precision",
+        "model_config_file_poll_wait_seconds",
+        "monitoring_config_file",
+        "num_load_threads",
+        "num_unload_threads",
+        "remove_unused_fields_from_bundle_metagraph",
+        "rest_api_enable_cors_support",
+        "rest_api_num_threads",
+        "ssl_config_file",
+        "tensorflow_session_config_file",
+        "tensorflow_session_parallelism",
+        "xla_cpu_compilation_enabled",
+    }
+)
