@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.lifecycle.manager import Manager, Retries
@@ -59,13 +60,14 @@ class Server:
         options = RestOptions(
             settings.rest_api_timeout_in_ms / 1000, settings.rest_api_max_body_bytes
         )
-        self._app = RestApp(directory, self._readiness, metrics, executor, options)
+        calls = Calls(directory)
+        self._app = RestApp(directory, calls, self._readiness, metrics, executor, options)
         self._rest = self._grpc = None
         if settings.rest_api_port:
             self._rest = RestServer(self._app, settings.rest_api_port, settings.drain_timeout)
         if settings.port:
             workers = settings.grpc_max_threads or max(8, 4 * threads)
-            self._grpc = GrpcServer(Methods(directory), metrics, settings.port, workers)
+            self._grpc = GrpcServer(Methods(directory, calls), metrics, settings.port, workers)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 

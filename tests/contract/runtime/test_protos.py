@@ -15,17 +15,26 @@ STOCK = (
     "tensorflow_serving.apis.get_model_status_pb2",
     "tensorflow_serving.apis.predict_pb2",
     "tensorflow_serving.apis.prediction_log_pb2",
+    "tensorflow_serving.apis.session_service_pb2",
     "tensorflow_serving.config.model_server_config_pb2",
 )
 ROOTS = (
+    "ClassificationRequest",
+    "ClassificationResponse",
     "GetModelMetadataRequest",
     "GetModelMetadataResponse",
     "GetModelStatusRequest",
     "GetModelStatusResponse",
     "ModelServerConfig",
+    "MultiInferenceRequest",
+    "MultiInferenceResponse",
     "PredictRequest",
     "PredictResponse",
     "PredictionLog",
+    "RegressionRequest",
+    "RegressionResponse",
+    "SessionRunRequest",
+    "SessionRunResponse",
     "SignatureDefMap",
 )
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from modeldeploy_runtime.inference import execution
+from modeldeploy_runtime.inference.lookup import DEFAULT_SIGNATURE
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.tensors.dtypes import Array
 
-DEFAULT_SIGNATURE = "serving_default"
+METHODS = tuple(f"tensorflow/serving/{verb}" for verb in ("predict", "classify", "regress"))
 
 
 def find_signature(model: Model, name: str) -> Signature:
@@ -23,11 +25,31 @@ def find_signature(model: Model, name: str) -> Signature:
     return signature
 
 
+def check_method_name(signature: Signature) -> None:
+    """
+    Make sure that a signature was exported for serving.
+
+    Raises:
+        InternalError: Its method is not one of TensorFlow Serving's.
+    """
+    method = signature.definition.method_name
+    if method not in METHODS:
+        raise errors.InternalError(
+            "Expected prediction signature method_name to be one of "
+            f"{{{', '.join(METHODS)}}}. Was: {method}"
+        )
+
+
 def run(
-    signature: Signature, inputs: Mapping[str, Array], output_filter: Sequence[str] = ()
+    signature: Signature,
+    inputs: Mapping[str, Array],
+    output_filter: Sequence[str],
+    deadline: float | None,
 ) -> dict[str, Array]:
     """
-    Compute a signature's outputs.
+    Compute a signature's outputs, or those that a filter names.
+
+    The deadline is a time of ``time.monotonic`` in seconds.
 
     Raises:
         ServingError: The inputs or the outputs asked for do not fit the signature, or the model
@@ -38,7 +60,7 @@ def run(
         inputs = {**signature.defaults, **inputs}
     if output_filter:
         _check_outputs(signature, output_filter)
-    return signature.run(inputs, output_filter or signature.outputs)
+    return execution.run_signature(signature, inputs, output_filter or signature.outputs, deadline)
 
 
 def _check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:

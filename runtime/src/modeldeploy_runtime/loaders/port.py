@@ -4,10 +4,10 @@ What the lifecycle knows of a loader, and what inference knows of a loaded model
 A new kind of model is one module that fulfils these protocols.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from modeldeploy_runtime.tensors.dtypes import Array, TensorSpec
 
@@ -18,6 +18,10 @@ class Signature(Protocol):
     @property
     def name(self) -> str:
         """The signature's key in the model."""
+
+    @property
+    def definition(self) -> Any:
+        """The SignatureDef message, which nobody may change."""
 
     @property
     def inputs(self) -> Mapping[str, TensorSpec]:
@@ -49,6 +53,15 @@ class Model(Protocol):
     @property
     def signature_defs(self) -> Mapping[str, bytes]:
         """The serialised SignatureDef of each signature."""
+
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], targets: Sequence[str]
+    ) -> list[Array]:
+        """
+        Feed and fetch tensors of the model's graph by the names that they have there.
+
+        Targets are operations that are to run as well.
+        """
 
     def unload(self) -> None:
         """Give all memory back; nobody uses the model any more."""

@@ -16,13 +16,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modeldeploy_runtime.loaders import cpus, signatures, warmup
 from modeldeploy_runtime.loaders.port import LoadOptions
 from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.tensors.dtypes import Array
 
 _log = logging.getLogger(__name__)
 
@@ -75,13 +76,23 @@ class SavedModel:
             for name, serialized in self.signature_defs.items()
             if not name.startswith(_INTERNAL)
         }
+        self._graph = signatures.GraphCalls(self._make_callable)
 
-    def _make_callable(self, feeds: Iterable[str], fetches: Iterable[str]) -> Any:
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], targets: Sequence[str]
+    ) -> list[Array]:
+        """Feed and fetch tensors by the names in the graph; errors come as ``ServingError``."""
+        return self._graph.run(feeds, fetches, targets)
+
+    def _make_callable(
+        self, feeds: Iterable[str], fetches: Iterable[str], targets: Iterable[str] = ()
+    ) -> Any:
         from tensorflow.core.protobuf import config_pb2  # noqa: PLC0415 - as in tensorflow()
 
         options = config_pb2.CallableOptions()
         options.feed.extend(feeds)
         options.fetch.extend(fetches)
+        options.target.extend(targets)
         # -1: the whole graph runs in the calling thread.
         options.run_options.inter_op_thread_pool = -1
         return self._session._make_callable_from_options(options)  # noqa: SLF001 - the only way in
@@ -89,6 +100,7 @@ class SavedModel:
     def unload(self) -> None:
         """Close the session and give its memory back."""
         self.signatures.clear()
+        del self._graph
         self._session.close()
         del self._session
         gc.collect()

@@ -1,10 +1,11 @@
 """
-Calls a session's signatures.
+Calls a session: by signatures, or by the names in its graph.
 
 A callable of TensorFlow is bound to the tensors that it feeds and fetches; it is made at the first
 call that needs it and kept.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +24,11 @@ CHEAP_SECONDS = 300e-6
 COSTLY_SECONDS = 5e-3
 CAREFUL_CALLS = 50
 
-MakeCallable = Callable[[Iterable[str], Iterable[str]], Any]
+# So many choices of tensors that clients name themselves are kept.
+MAX_GRAPH_CALLS = 32
+
+# Takes the names of the tensors to feed and to fetch, and of the operations to run besides.
+MakeCallable = Callable[[Iterable[str], Iterable[str], Iterable[str]], Any]
 
 
 class Pace:
@@ -59,6 +64,7 @@ class SessionSignature:
     def __init__(self, name: str, serialized: bytes, make_callable: MakeCallable) -> None:
         definition = messages.SignatureDef.FromString(serialized)
         self.name = name
+        self.definition = definition
         self.inputs = _specs(definition.inputs)
         self.outputs = _specs(definition.outputs)
         self.defaults: dict[str, Array] = {
@@ -83,51 +89,94 @@ class SessionSignature:
             for index, alias in enumerate(call.aliases)
         ]
         started = time.perf_counter()
-        try:
-            results = call.function(*feeds)
-        except Exception as error:
-            translated = translate(error)
-            if translated is None:
-                raise
-            raise translated from error
+        outputs_by_alias = call(feeds)
         self._pace.note(time.perf_counter() - started)
-        return call.answer(feeds, results)
+        return outputs_by_alias
 
     def _make(self, wanted: tuple[str, ...]) -> "_Call":
         with self._making:
             if wanted not in self._calls:
-                self._calls[wanted] = _Call(self, wanted, self._make_callable)
+                self._calls[wanted] = _Call(
+                    {alias: spec.tensor_name for alias, spec in self.inputs.items()},
+                    {alias: self.outputs[alias].tensor_name for alias in wanted},
+                    self._make_callable,
+                )
             return self._calls[wanted]
+
+
+class GraphCalls:
+    """Calls a session by the names in its graph; safe to use from any number of threads."""
+
+    def __init__(self, make_callable: MakeCallable) -> None:
+        def make(
+            feeds: tuple[str, ...], fetches: tuple[str, ...], targets: tuple[str, ...]
+        ) -> _Call:
+            names = dict.fromkeys(fetches)
+            return _Call(
+                {name: name for name in feeds},
+                {name: name for name in names},
+                make_callable,
+                targets,
+            )
+
+        self._call = functools.lru_cache(MAX_GRAPH_CALLS)(make)
+
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], targets: Sequence[str]
+    ) -> list[Array]:
+        """Feed and fetch tensors; errors of the model come as ``ServingError``."""
+        try:
+            call = self._call(tuple(feeds), tuple(fetches), tuple(targets))
+        except Exception as error:
+            _raise_translated(error)
+            raise
+        outputs = call([feeds[alias] for alias in call.aliases])
+        return [outputs[name] for name in fetches]
 
 
 class _Call:
     """
-    A callable for one choice of outputs.
+    A callable for one choice of inputs, outputs and targets, aliases with their tensors' names.
 
     TensorFlow refuses to feed or fetch one tensor twice, and to fetch what is fed, while signatures
     may well give one tensor two aliases.
     """
 
     def __init__(
-        self, signature: SessionSignature, wanted: tuple[str, ...], make_callable: MakeCallable
+        self,
+        inputs: Mapping[str, str],
+        outputs: Mapping[str, str],
+        make_callable: MakeCallable,
+        targets: Sequence[str] = (),
     ) -> None:
-        by_tensor = {spec.tensor_name: alias for alias, spec in signature.inputs.items()}
+        by_tensor = {name: alias for alias, name in inputs.items()}
         self.aliases = tuple(by_tensor.values())
         feeds = list(by_tensor)
-        names = [signature.outputs[alias].tensor_name for alias in wanted]
-        fetches = list(dict.fromkeys(name for name in names if name not in by_tensor))
-        self.function = make_callable(feeds, fetches) if fetches else lambda *_: ()
+        fetches = list(dict.fromkeys(name for name in outputs.values() if name not in by_tensor))
+        needed = fetches or targets
+        self._function = make_callable(feeds, fetches, targets) if needed else lambda *_: ()
         self._sources = [
             (alias, name in by_tensor, (feeds if name in by_tensor else fetches).index(name))
-            for alias, name in zip(wanted, names, strict=True)
+            for alias, name in outputs.items()
         ]
 
-    def answer(self, feeds: list[Array], results: Sequence[Any]) -> dict[str, Array]:
-        """Name the results by their aliases."""
+    def __call__(self, feeds: list[Array]) -> dict[str, Array]:
+        """Compute the outputs from a value for each of ``aliases``, in their order."""
+        try:
+            results = self._function(*feeds)
+        except Exception as error:
+            _raise_translated(error)
+            raise
         return {
             alias: feeds[index] if is_fed else _as_array(results[index])
             for alias, is_fed, index in self._sources
         }
+
+
+def _raise_translated(error: Exception) -> None:
+    translated = translate(error)
+    if translated is not None:
+        raise translated from error
 
 
 def _fitting(index: int, array: Array, expected: DType) -> Array:

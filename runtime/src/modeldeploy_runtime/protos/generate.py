@@ -21,9 +21,12 @@ TARGET = HERE / "messages.pb"
 FOREIGN = (
     "google.protobuf.any_pb2",
     "google.protobuf.wrappers_pb2",
+    "tensorflow.core.example.example_pb2",
     "tensorflow.core.framework.tensor_pb2",
-    "tensorflow.core.protobuf.meta_graph_pb2",
+    "tensorflow.core.protobuf.config_pb2",
     "tensorflow.core.protobuf.error_codes_pb2",
+    "tensorflow.core.protobuf.meta_graph_pb2",
+    "tensorflow.core.protobuf.named_tensor_pb2",
 )
 
 

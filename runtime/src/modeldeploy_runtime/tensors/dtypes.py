@@ -58,6 +58,27 @@ STRING = BY_NAME["string"]
 _BY_NUMPY = {dtype.numpy: dtype for dtype in _TABLE}
 
 
+def show_shape(shape: tuple[int, ...]) -> str:
+    """
+    Write a shape as TensorFlow does.
+
+    >>> show_shape((2, 3))
+    '[2,3]'
+    """
+    return "[" + ",".join(map(str, shape)) + "]"
+
+
+def enum_name(array: Array) -> str:
+    """
+    Name the type of an array's elements as the wire's enumeration does.
+
+    >>> enum_name(np.zeros(1, np.float32))
+    'DT_FLOAT'
+    """
+    dtype = of_array(array)
+    return f"DT_{dtype.name.upper()}" if dtype else str(array.dtype)
+
+
 def of_array(array: Array) -> DType | None:
     """Find the type of an array's elements; strings may come as objects or as numpy's bytes."""
     if array.dtype.kind in "OSU":

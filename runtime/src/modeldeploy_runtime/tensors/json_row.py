@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modeldeploy_runtime.servables import errors
-from modeldeploy_runtime.tensors import json_text, json_values
+from modeldeploy_runtime.tensors import dtypes, json_text, json_values
 from modeldeploy_runtime.tensors.dtypes import Array, TensorSpec
 from modeldeploy_runtime.tensors.json_text import Document
 
@@ -127,12 +127,9 @@ class _Shapes:
             )
         if array.shape != first.shape:
             raise errors.InvalidArgumentError(
-                f"Expecting shape {_show(first.shape)} but got: {_show(array.shape)}"
+                f"Expecting shape {dtypes.show_shape(first.shape)} "
+                f"but got: {dtypes.show_shape(array.shape)}"
             )
-
-
-def _show(shape: tuple[int, ...]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"
 
 
 def _in_element(where: str, error: errors.ServingError) -> errors.InvalidArgumentError:

@@ -29,6 +29,9 @@ class _Model:
         self.signature_defs: dict[str, bytes] = {}
         self.unloaded = False
 
+    def run(self, *_: Any) -> list[Any]:
+        return []
+
     def unload(self) -> None:
         self.unloaded = True
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modeldeploy_runtime.loaders import signatures
-from modeldeploy_runtime.loaders.signatures import Pace, SessionSignature
+from modeldeploy_runtime.loaders.signatures import GraphCalls, Pace, SessionSignature
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables.errors import Code, InvalidArgumentError, ServingError
 
@@ -21,9 +21,13 @@ class _Session:
 
     def __init__(self) -> None:
         self.made: list[tuple[list[str], list[str]]] = []
+        self.targets: list[str] = []
 
-    def __call__(self, feeds: Iterable[str], fetches: Iterable[str]) -> Any:
+    def __call__(
+        self, feeds: Iterable[str], fetches: Iterable[str], targets: Iterable[str] = ()
+    ) -> Any:
         feeds, fetches = list(feeds), list(fetches)
+        self.targets += targets
         self.made.append((feeds, fetches))
         return lambda *arrays: [2 * arrays[0] for _ in fetches]
 
@@ -67,6 +71,21 @@ def test_shared_tensors() -> None:
         "r": [1.0],
     }
     assert signature.run({"a": x, "b": x}, ["r"])["r"].tolist() == [1.0]
+
+
+def test_calls_by_name() -> None:
+    """
+    Tensors of the graph come in the order in which they are fetched, one twice, one as it was fed.
+    """
+    session = _Session()
+    graph = GraphCalls(session)
+    x = np.ones(1, np.float32)
+    for _ in range(2):
+        fetched = graph.run({"x:0": x}, ["y:0", "x:0", "y:0"], [])
+        assert [array.tolist() for array in fetched] == [[2.0], [1.0], [2.0]]
+    graph.run({"x:0": x}, [], ["step"])
+    assert session.made == [(["x:0"], ["y:0"]), (["x:0"], [])]
+    assert session.targets == ["step"]
 
 
 def test_wrong_type() -> None:

@@ -28,7 +28,8 @@ _NOT_OFFERED = {
     MODEL_SERVICE: ("HandleReloadConfigRequest",),
 }
 
-Method = Callable[[Any, Call], Any]
+# Takes the request, the record of the call, and the deadline in seconds of time.monotonic.
+Method = Callable[[Any, Call, float | None], Any]
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class GrpcServer:
             code = "OK"
             with self.in_flight:
                 try:
-                    return method(request, call)
+                    return method(request, call, _deadline(context))
                 except ServingError as error:
                     code = error.code.name
                     context.abort(errors.status_code(error.code), errors.shorten(error.message))
@@ -104,6 +105,11 @@ class GrpcServer:
             request_deserializer=request_class.FromString,
             response_serializer=_serialize,
         )
+
+
+def _deadline(context: grpc.ServicerContext) -> float | None:
+    remaining = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining
 
 
 def _serialize(response: Any) -> bytes:

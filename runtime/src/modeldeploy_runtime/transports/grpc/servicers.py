@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from modeldeploy_runtime.inference import describe, predict
+from modeldeploy_runtime.inference import describe
+from modeldeploy_runtime.inference.calls import Calls, Prediction
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables import errors
@@ -16,27 +17,27 @@ METADATA_FIELD = "signature_def"
 class Methods:
     """What this server offers over gRPC; safe to call from any number of threads."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, calls: Calls) -> None:
         self._directory = directory
+        self._calls = calls
 
-    def predict(self, request: Any, call: Call) -> Any:
+    def predict(self, request: Any, call: Call, deadline: float | None) -> Any:
         """Answer PredictionService.Predict."""
-        with self._directory.acquire(_selector(request)) as handle:
-            call.served_by(handle.id)
-            signature = predict.find_signature(handle.model, request.model_spec.signature_name)
-            call.signature = signature.name
-            inputs = {
-                alias: proto.decode(alias, tensor) for alias, tensor in request.inputs.items()
-            }
-            outputs = predict.run(signature, inputs, request.output_filter)
+        wanted = Prediction(
+            request.model_spec.signature_name,
+            lambda _: {
+                alias: proto.decode(alias, value) for alias, value in request.inputs.items()
+            },
+            request.output_filter,
+        )
+        outputs = self._calls.predict(_selector(request), wanted, call).finish(deadline)
         response = messages.PredictResponse()
         _fill_spec(response.model_spec, call)
-        response.model_spec.signature_name = signature.name
         for alias, array in outputs.items():
             proto.encode(array, response.outputs[alias])
         return response
 
-    def get_model_metadata(self, request: Any, call: Call) -> Any:
+    def get_model_metadata(self, request: Any, call: Call, _deadline: float | None) -> Any:
         """Answer PredictionService.GetModelMetadata."""
         selector = _selector(request)
         if not request.metadata_field:
@@ -53,7 +54,7 @@ class Methods:
         _fill_spec(response.model_spec, call)
         return response
 
-    def get_model_status(self, request: Any, call: Call) -> Any:
+    def get_model_status(self, request: Any, call: Call, _deadline: float | None) -> Any:
         """Answer ModelService.GetModelStatus; a label does not narrow the versions."""
         if not request.HasField("model_spec"):
             raise errors.InvalidArgumentError("Missing ModelSpec")
@@ -82,3 +83,4 @@ def _selector(request: Any) -> Selector:
 def _fill_spec(spec: Any, call: Call) -> None:
     spec.name = call.model
     spec.version.value = int(call.version)
+    spec.signature_name = call.signature

@@ -13,6 +13,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
+from modeldeploy_runtime.inference import execution
+from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.servables import errors as serving_errors
@@ -20,7 +22,7 @@ from modeldeploy_runtime.telemetry import metrics
 from modeldeploy_runtime.telemetry.metrics import Call, Metrics
 from modeldeploy_runtime.transports.in_flight import InFlight
 from modeldeploy_runtime.transports.rest import errors, handlers, routes
-from modeldeploy_runtime.transports.rest.handlers import Prediction, Reply
+from modeldeploy_runtime.transports.rest.handlers import Begun, Reply
 from modeldeploy_runtime.transports.rest.routes import Kind, Refusal, Route
 
 Message = MutableMapping[str, Any]
@@ -47,12 +49,14 @@ class RestApp:
     def __init__(
         self,
         directory: Directory,
+        calls: Calls,
         readiness: Readiness,
         measures: Metrics,
         executor: Executor,
         options: RestOptions,
     ) -> None:
         self._directory = directory
+        self._calls = calls
         self._readiness = readiness
         self._metrics = measures
         self._executor = executor
@@ -102,7 +106,7 @@ class RestApp:
         match route.kind:
             case Kind.PREDICT:
                 body = await _read(scope, receive, self._options.max_body)
-                return await self._predict(route, body, call)
+                return await self._infer(route, body, call)
             case Kind.STATUS:
                 return handlers.status(self._directory, route.selector, call)
             case Kind.METADATA:
@@ -118,34 +122,29 @@ class RestApp:
                     f"This server does not offer {route.kind.value} over REST."
                 )
 
-    async def _predict(self, route: Route, body: bytes, call: Call) -> Reply:
-        if len(body) > SMALL_BODY:
-            return await self._in_thread(
-                lambda: handlers.begin(self._directory, route.selector, body, call)
-            )
-        prediction = handlers.begin(self._directory, route.selector, body, call)
-        if prediction.is_cheap:
-            return prediction.finish()
-        return await self._in_thread(lambda: prediction)
-
-    async def _in_thread(self, begin: Callable[[], Prediction]) -> Reply:
-        """Finish a prediction in a thread, unless it comes too late to its turn."""
+    async def _infer(self, route: Route, body: bytes, call: Call) -> Reply:
         timeout = self._options.timeout or None
         deadline = None if timeout is None else time.monotonic() + timeout
+        if len(body) > SMALL_BODY:
+            return await self._in_thread(
+                lambda: handlers.predict(self._calls, route.selector, body, call), deadline
+            )
+        begun = handlers.predict(self._calls, route.selector, body, call)
+        if begun.pending.is_cheap:
+            return begun.finish(deadline)
+        return await self._in_thread(lambda: begun, deadline)
 
-        def work() -> Reply:
-            prediction = begin()
-            if deadline is not None and time.monotonic() > deadline:
-                prediction.abandon()
-                raise _too_late()
-            return prediction.finish()
-
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+    async def _in_thread(self, begin: Callable[[], Begun], deadline: float | None) -> Reply:
+        """Finish an inference in a thread; one that comes too late to its turn does not run."""
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        future = asyncio.get_running_loop().run_in_executor(
+            self._executor, lambda: begin().finish(deadline)
+        )
         # Not wait_for: it would cancel work that has not begun, and its version stay held.
         done, _ = await asyncio.wait((future,), timeout=timeout)
         if not done:
             future.add_done_callback(_ignore_result)
-            raise _too_late()
+            raise execution.too_late()
         return future.result()
 
     async def _send(self, reply: Reply, send: Send) -> None:
@@ -176,10 +175,6 @@ def _refuse(refusal: Refusal) -> tuple[Reply, str]:
         headers.append((b"connection", b"close"))
     reply = Reply(refusal.status, errors.body(refusal.message), headers=tuple(headers))
     return reply, errors.REFUSAL_CODES[refusal.status].name
-
-
-def _too_late() -> serving_errors.DeadlineError:
-    return serving_errors.DeadlineError("Timed out waiting for notification")
 
 
 def _ignore_result(future: "asyncio.Future[Reply]") -> None:

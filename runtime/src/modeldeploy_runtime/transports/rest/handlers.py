@@ -1,27 +1,29 @@
 """
 Answers REST requests: bytes in, a ``Reply`` out.
 
-A prediction is answered in two steps, so that the server can choose after the first one whether
+An inference is answered in two steps, so that the server can choose after the first one whether
 the second, which may take long, goes to a thread.
 """
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from google.protobuf import json_format
 
-from modeldeploy_runtime.inference import describe, predict
+from modeldeploy_runtime.inference import describe, lookup
+from modeldeploy_runtime.inference.calls import Calls, Pending, Prediction
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
-from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.telemetry.metrics import Call
 from modeldeploy_runtime.tensors import json_columnar, json_out, json_row, json_text
+from modeldeploy_runtime.tensors.dtypes import Array
 from modeldeploy_runtime.tensors.json_text import Document
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -38,40 +40,25 @@ class Reply:
     headers: Headers = ()
 
 
-class Prediction:
+@dataclass(frozen=True, slots=True)
+class Begun:
     """
-    A prediction whose body has been parsed and whose version is held.
+    An inference whose body has been parsed and whose version is held.
 
-    Either ``finish`` or ``abandon`` must be called, once: both let the version go.
+    ``finish`` must be called, once, as it lets the version go.
     """
 
-    def __init__(self, handle: Handle, signature: Signature, document: Document) -> None:
-        self._handle = handle
-        self._signature = signature
-        self._document = document
+    pending: Pending[Any]
+    write: Callable[[Any], bytes]
+    call: Call
 
-    @property
-    def is_cheap(self) -> bool:
-        """Whether the model answers so fast that a thread would only add to it."""
-        return self._signature.is_cheap
-
-    def finish(self) -> Reply:
+    def finish(self, deadline: float | None) -> Reply:
         """Convert, compute and write."""
-        with self._handle as handle:
-            value = self._document.value
-            form = json_row if json_row.KEY in value else json_columnar
-            inputs = form.to_arrays(self._document, self._signature.inputs)
-            outputs = predict.run(self._signature, inputs)
-            write = json_out.rows if form is json_row else json_out.columns
-            return Reply(200, write(outputs), headers=_version_header(handle))
-
-    def abandon(self) -> None:
-        """Let the version go without an answer."""
-        with self._handle:
-            pass
+        body = self.write(self.pending.finish(deadline))
+        return Reply(200, body, headers=_version_header(self.call.version))
 
 
-def begin(directory: Directory, selector: Selector, body: bytes, call: Call) -> Prediction:
+def predict(calls: Calls, selector: Selector, body: bytes, call: Call) -> Begun:
     """
     Parse a request and find who answers it, in the order in which TensorFlow Serving checks.
 
@@ -79,23 +66,25 @@ def begin(directory: Directory, selector: Selector, body: bytes, call: Call) -> 
         ServingError: The body, the model, the signature or the form is wrong.
     """
     document = json_text.parse(body)
-    name = _signature_name(document.value)
-    handle = directory.acquire(selector)
-    try:
-        call.served_by(handle.id)
-        signature = _signature(handle.model, name)
-        call.signature = signature.name
-        _check_keys(document.value)
-        return Prediction(handle, signature, document)
-    except BaseException:
-        with handle:
-            raise
+    wanted = Prediction(
+        _signature_name(document.value), functools.partial(_read, document), find=_signature
+    )
+    pending = calls.predict(selector, wanted, call)
+    is_rows = json_row.KEY in document.value
+    return Begun(pending, json_out.rows if is_rows else json_out.columns, call)
+
+
+def _read(document: Document, signature: Signature) -> Mapping[str, Array]:
+    _check_keys(document.value)
+    if json_row.KEY in document.value:
+        return json_row.to_arrays(document, signature.inputs)
+    return json_columnar.to_arrays(document, signature.inputs)
 
 
 def _signature_name(value: Any) -> str:
     if not isinstance(value, dict):
         raise errors.InvalidArgumentError(f"JSON Value: {json_text.show(value)} Is not object")
-    name = value.get("signature_name", predict.DEFAULT_SIGNATURE)
+    name = value.get("signature_name", lookup.DEFAULT_SIGNATURE)
     if not isinstance(name, str):
         raise errors.InvalidArgumentError(
             f"JSON Value: {json_text.show(value)} not formatted correctly. "
@@ -105,7 +94,7 @@ def _signature_name(value: Any) -> str:
 
 
 def _signature(model: Model, name: str) -> Signature:
-    signature = model.signatures.get(name or predict.DEFAULT_SIGNATURE)
+    signature = model.signatures.get(name or lookup.DEFAULT_SIGNATURE)
     if signature is None:
         raise errors.InvalidArgumentError(
             f'Serving signature name: "{name}" not found in signature def'
@@ -127,8 +116,8 @@ def _check_keys(value: Mapping[str, Any]) -> None:
         raise errors.InvalidArgumentError("Missing 'inputs' or 'instances' key")
 
 
-def _version_header(handle: Handle) -> Headers:
-    return ((b"x-model-version", b"%d" % handle.id.version),)
+def _version_header(version: str) -> Headers:
+    return ((b"x-model-version", version.encode()),)
 
 
 def status(directory: Directory, selector: Selector, call: Call) -> Reply:
@@ -150,7 +139,9 @@ def metadata(directory: Directory, selector: Selector, call: Call) -> Reply:
             },
             "metadata": {"signature_def": _as_dict(describe.signatures(handle))},
         }
-        return Reply(200, json.dumps(body, indent=1).encode(), headers=_version_header(handle))
+        return Reply(
+            200, json.dumps(body, indent=1).encode(), headers=_version_header(call.version)
+        )
 
 
 def readyz(readiness: Readiness) -> Reply:

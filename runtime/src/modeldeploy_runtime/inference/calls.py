@@ -1,0 +1,177 @@
+"""
+The one path that every inference takes, whatever its kind and its transport.
+
+    begin     take hold of the version, find the signature, check that it fits the kind of call
+    finish    run, and let the version go
+
+The two steps are apart because a transport may look at what has begun before it decides in which
+thread it ends.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from modeldeploy_runtime.inference import (
+    classify,
+    execution,
+    lookup,
+    multi_inference,
+    predict,
+    regress,
+    session_run,
+)
+from modeldeploy_runtime.inference.classify import Classifications
+from modeldeploy_runtime.inference.directory import Directory
+from modeldeploy_runtime.inference.multi_inference import Task
+from modeldeploy_runtime.inference.session_run import SessionRun
+from modeldeploy_runtime.lifecycle.handle import Handle
+from modeldeploy_runtime.loaders.port import Model, Signature
+from modeldeploy_runtime.servables.ids import Selector
+from modeldeploy_runtime.telemetry.metrics import Call
+from modeldeploy_runtime.tensors.dtypes import Array
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """
+    A prediction that is asked for, before its signature is known.
+
+    ``read`` makes the inputs' values once it is: JSON means nothing without their types.
+    """
+
+    signature: str
+    read: Callable[[Signature], Mapping[str, Array]]
+    output_filter: Sequence[str] = ()
+    find: Callable[[Model, str], Signature] = predict.find_signature
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[Result]):
+    """What is left to do once the signature is known; ``run`` takes the deadline."""
+
+    run: Callable[[float | None], Result]
+    is_cheap: bool = False
+
+
+class Pending(Generic[Result]):
+    """
+    An inference that has begun: its version is held.
+
+    ``finish`` must be called, once, as it lets the version go.
+    """
+
+    def __init__(self, handle: Handle, plan: Plan[Result]) -> None:
+        self._handle = handle
+        self._plan = plan
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether the model answers so fast that a thread would only add to it."""
+        return self._plan.is_cheap
+
+    def finish(self, deadline: float | None) -> Result:
+        """
+        Run the model; the deadline is a time of ``time.monotonic`` in seconds.
+
+        Raises:
+            ServingError: The inputs do not fit, it is too late, or the model fails.
+        """
+        with self._handle:
+            # Before the inputs are converted, which may take long, too.
+            execution.check_deadline(deadline)
+            return self._plan.run(deadline)
+
+
+class Calls:
+    """
+    Begins inferences; safe to use from any number of threads.
+
+    Every method notes in ``call`` who answers, and raises a ``ServingError`` if there is no such
+    version or signature, or if the signature cannot be called like that.
+    """
+
+    def __init__(self, directory: Directory, *, check_method_names: bool = False) -> None:
+        self._directory = directory
+        self._check_method_names = check_method_names
+
+    def predict(
+        self, selector: Selector, wanted: Prediction, call: Call
+    ) -> Pending[dict[str, Array]]:
+        """Begin a prediction: named tensors in, named tensors out."""
+
+        def plan(model: Model) -> Plan[dict[str, Array]]:
+            signature = wanted.find(model, wanted.signature)
+            call.signature = signature.name
+            if self._check_method_names:
+                predict.check_method_name(signature)
+            return Plan(
+                lambda deadline: predict.run(
+                    signature, wanted.read(signature), wanted.output_filter, deadline
+                ),
+                signature.is_cheap,
+            )
+
+        return self._begin(selector, call, plan)
+
+    def classify(
+        self, selector: Selector, name: str, given: Any, call: Call
+    ) -> Pending[Classifications]:
+        """Begin a classification of the examples in an ``Input`` message."""
+
+        def plan(model: Model) -> Plan[Classifications]:
+            signature = lookup.find_signature(model, name)
+            call.signature = signature.name
+            classify.check(signature, check_method_name=self._check_method_names)
+            return Plan(
+                lambda deadline: classify.run(signature, given, deadline), signature.is_cheap
+            )
+
+        return self._begin(selector, call, plan)
+
+    def regress(self, selector: Selector, name: str, given: Any, call: Call) -> Pending[Array]:
+        """Begin a regression of the examples in an ``Input`` message."""
+
+        def plan(model: Model) -> Plan[Array]:
+            signature = lookup.find_signature(model, name)
+            call.signature = signature.name
+            regress.check(signature, check_method_name=self._check_method_names)
+            return Plan(
+                lambda deadline: regress.run(signature, given, deadline), signature.is_cheap
+            )
+
+        return self._begin(selector, call, plan)
+
+    def multi_inference(
+        self, selector: Selector, tasks: Sequence[Task], given: Any, call: Call
+    ) -> Pending[list[Classifications | Array]]:
+        """Begin several classifications and regressions of the same examples."""
+
+        def plan(model: Model) -> Plan[list[Classifications | Array]]:
+            planned = multi_inference.plan(model, tasks, check_method_name=self._check_method_names)
+            return Plan(lambda deadline: multi_inference.run(model, planned, given, deadline))
+
+        return self._begin(selector, call, plan)
+
+    def session_run(
+        self, selector: Selector, wanted: SessionRun, call: Call
+    ) -> Pending[dict[str, Array]]:
+        """Begin a run of a model's graph by the names of its tensors."""
+        return self._begin(
+            selector,
+            call,
+            lambda model: Plan(lambda deadline: session_run.run(model, wanted, deadline)),
+        )
+
+    def _begin(
+        self, selector: Selector, call: Call, plan: Callable[[Model], Plan[Result]]
+    ) -> Pending[Result]:
+        handle = self._directory.acquire(selector)
+        try:
+            call.served_by(handle.id)
+            return Pending(handle, plan(handle.model))
+        except BaseException:
+            with handle:
+                raise

@@ -1,0 +1,63 @@
+"""
+Runs models: every inference of every kind comes through here, and nothing else calls a model.
+
+A deadline is a time of ``time.monotonic``, in seconds; ``None`` means that nobody is in a hurry.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from modeldeploy_runtime.loaders.port import Model, Signature
+from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.tensors.dtypes import Array
+
+
+def run_signature(
+    signature: Signature,
+    inputs: Mapping[str, Array],
+    outputs: Iterable[str],
+    deadline: float | None,
+) -> dict[str, Array]:
+    """
+    Compute the named outputs of a signature from a value for each of its inputs.
+
+    Raises:
+        DeadlineError: It is too late already; the model is not asked.
+        ServingError: The model fails on the inputs.
+    """
+    check_deadline(deadline)
+    return signature.run(inputs, outputs)
+
+
+def run_graph(
+    model: Model,
+    feeds: Mapping[str, Array],
+    fetches: Sequence[str],
+    deadline: float | None,
+    targets: Sequence[str] = (),
+) -> list[Array]:
+    """
+    Compute tensors of a model's graph, all of them by the names that they have there.
+
+    Raises:
+        DeadlineError: It is too late already; the model is not asked.
+        ServingError: There is no such tensor, or the model fails.
+    """
+    check_deadline(deadline)
+    return model.run(feeds, fetches, targets)
+
+
+def check_deadline(deadline: float | None) -> None:
+    """
+    Refuse what would come too late.
+
+    Raises:
+        DeadlineError: The deadline has passed.
+    """
+    if deadline is not None and time.monotonic() >= deadline:
+        raise too_late()
+
+
+def too_late() -> errors.DeadlineError:
+    """Say that time is up, as TensorFlow says it."""
+    return errors.DeadlineError("Timed out waiting for notification")
