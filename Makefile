@@ -65,7 +65,7 @@ generate: setup ## Write anew what is generated: the CRD, the chart's copy, prot
 
 lock: setup ## Lock the dependencies anew: versions and hashes, no addresses.
 	$(LOCK) operator/pyproject.toml -o requirements/operator.lock
-	$(LOCK) runtime/pyproject.toml -o requirements/runtime.lock
-	$(LOCK) operator/pyproject.toml runtime/pyproject.toml requirements/dev.in -o requirements/dev.lock
+	$(LOCK) --extra otel runtime/pyproject.toml -o requirements/runtime.lock
+	$(LOCK) --extra otel operator/pyproject.toml runtime/pyproject.toml requirements/dev.in -o requirements/dev.lock
 
 .PHONY: help setup lint check contract test test-long demo demo-down images generate lock

@@ -7,6 +7,7 @@ from typing import Any
 
 from modeldeploy_operator.resource import crd
 from modeldeploy_operator.rollout import states
+from modeldeploy_runtime.telemetry import catalogue
 
 HEAD = (
     "# The fields of a ModelDeployment",
@@ -92,3 +93,14 @@ def diagram() -> str:
     Draw the states as the fenced block that docs/reference/rollout.md holds.
     """
     return f"```mermaid\n{states.diagram()}\n```"
+
+
+def runtime_metrics() -> str:
+    """
+    Write the table of the runtime's metrics, TensorFlow Serving's after its own.
+    """
+    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for metric in sorted(catalogue.ALL, key=lambda metric: (metric.name[0] == ":", metric.name)):
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |")
+    return "\n".join(lines)

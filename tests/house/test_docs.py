@@ -16,6 +16,7 @@ from modeldeploy_operator.telemetry.metrics import Metrics
 from modeldeploy_router.core.report import Report, metrics_text
 from modeldeploy_runtime.fetching.errors import PERMANENT, Code
 from modeldeploy_runtime.settings import pages
+from modeldeploy_runtime.telemetry import catalogue
 from modeldeploy_runtime.telemetry.metrics import Metrics as RuntimeMetrics
 
 PAGES = Path("docs/reference")
@@ -130,9 +131,8 @@ def test_every_code_of_a_fetch_is_documented(code: Code) -> None:
 
 
 def _metrics() -> dict[str, set[str]]:
-    operator, runtime = CollectorRegistry(), RuntimeMetrics(list)
+    operator = CollectorRegistry()
     Metrics(operator)
-    runtime_text = runtime.expose().decode()
     router_text = metrics_text(Report(None, {}, {}, {}, ""))
     families = {
         f"{family.name}_total" if family.type == "counter" else family.name
@@ -141,7 +141,6 @@ def _metrics() -> dict[str, set[str]]:
     return {
         "Operator": families,
         "Router": set(re.findall(r"^# TYPE (\S+)", router_text, re.MULTILINE)),
-        "Runtime": set(re.findall(r"^# TYPE (\S+)", runtime_text, re.MULTILINE)),
     }
 
 
@@ -149,12 +148,27 @@ def _metrics() -> dict[str, set[str]]:
 @pytest.mark.parametrize(("program", "exposed"), _metrics().items())
 def test_every_metric_is_documented(program: str, exposed: set[str]) -> None:
     """
-    metrics.md lists the metrics of each program, and no others.
+    metrics.md lists the metrics of the operator and of a router, and no others.
     """
     section = _page("metrics.md").split(f"## {program}")[1].split("\n## ")[0]
     documented = set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
     own = {name for name in exposed if name.startswith("modeldeploy_")}
     assert documented == own
+
+
+@pytest.mark.requirement("row-16")
+def test_every_metric_of_the_runtime_is_documented(request: pytest.FixtureRequest) -> None:
+    """
+    runtime-observability.md lists the metrics that the runtime exposes, and no others.
+    """
+    text = RuntimeMetrics(list).expose().decode()
+    exposed = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    assert {metric.name for metric in catalogue.ALL} == {
+        name for name in exposed if not name.startswith(("process_", "python_"))
+    }
+    page = MARKS.sub(f"{reference.runtime_metrics()}\n", _page("runtime-observability.md"))
+    _update("runtime-observability.md", page, request)
+    assert _page("runtime-observability.md") == page
 
 
 def test_every_action_is_documented() -> None:

@@ -23,7 +23,7 @@ from modeldeploy_runtime.loaders.port import LoadOptions
 from modeldeploy_runtime.loaders.savedmodel import SavedModelLoader
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import State
-from modeldeploy_runtime.settings import Settings
+from modeldeploy_runtime.settings import Settings, monitoring
 from modeldeploy_runtime.sources.filesystem import FilesystemSource
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.telemetry.metrics import Metrics
@@ -58,7 +58,9 @@ class Server:
         metrics = Metrics(lambda: _states(manager, directory.names))
         executor = ThreadPoolExecutor(max(2, threads), thread_name_prefix="predict")
         options = RestOptions(
-            settings.rest_api_timeout_in_ms / 1000, settings.rest_api_max_body_bytes
+            settings.rest_api_timeout_in_ms / 1000,
+            settings.rest_api_max_body_bytes,
+            monitoring.metrics_path(settings.monitoring_config_file),
         )
         calls = Calls(directory)
         self._app = RestApp(directory, calls, self._readiness, metrics, executor, options)

@@ -192,7 +192,7 @@ def test_metrics(server: ModelServer) -> None:
     assert f'modeldeploy_requests_total{{{labels},signature="serving_default",version="1"}}' in text
     assert 'code="NOT_FOUND",entrypoint="REST",model="_unknown"' in text
     assert "invented-by-a-client" not in text
-    assert 'modeldeploy_model_state{model="broken",state="END",version="1"} 1.0' in text
+    assert 'modeldeploy_model_state{model="broken",state="END",version="1"} 1' in text
     assert "modeldeploy_request_duration_seconds_bucket{" in text
     assert "_created" not in text
 

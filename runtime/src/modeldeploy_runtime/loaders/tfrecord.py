@@ -1,5 +1,5 @@
 """
-Reads TFRecord files: length, its checksum, payload, its checksum, all little-endian.
+Reads and writes TFRecord files: length, its checksum, payload, its checksum, all little-endian.
 
 The checksum is CRC-32C, turned and shifted ("masked") so that checksums of checksums stay strong.
 """
@@ -8,21 +8,9 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-_POLYNOMIAL = 0x82F63B78
+import google_crc32c
+
 _MASK_DELTA = 0xA282EAD8
-
-
-def _make_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        value = byte
-        for _ in range(8):
-            value = (value >> 1) ^ (_POLYNOMIAL if value & 1 else 0)
-        table.append(value)
-    return tuple(table)
-
-
-_TABLE = _make_table()
 
 
 class CorruptRecordError(Exception):
@@ -31,10 +19,7 @@ class CorruptRecordError(Exception):
 
 def masked_crc(data: bytes) -> int:
     """Compute the checksum that TFRecord files hold for these bytes."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
+    crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 

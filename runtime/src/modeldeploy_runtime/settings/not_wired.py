@@ -17,7 +17,6 @@ NOT_WIRED = frozenset(
         "grpc_socket_path",
         "mixed_precision",
         "model_config_file_poll_wait_seconds",
-        "monitoring_config_file",
         "num_load_threads",
         "num_unload_threads",
         "remove_unused_fields_from_bundle_metagraph",

@@ -52,3 +52,13 @@ def test_refusal_names_the_methods() -> None:
     """
     expected = Refusal(405, "GET is not possible at /v1/models/m:predict.", "POST")
     assert routes.parse("GET", "/v1/models/m:predict") == expected
+
+
+def test_the_metrics_path_is_free() -> None:
+    """
+    The metrics are where one wants them, before all other paths, or nowhere.
+    """
+    for path in ("/m", "/v1/models/m"):
+        assert routes.parse("GET", path, path) == Route(Kind.METRICS, Selector(""))
+    for wanted in ("/m", ""):
+        assert isinstance(routes.parse("GET", routes.METRICS_PATH, wanted), Refusal)

@@ -18,8 +18,8 @@ from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.servables import errors as serving_errors
-from modeldeploy_runtime.telemetry import metrics
-from modeldeploy_runtime.telemetry.metrics import Call, Metrics
+from modeldeploy_runtime.telemetry import exposition
+from modeldeploy_runtime.telemetry.metrics import NO_API, Call, Metrics
 from modeldeploy_runtime.transports.in_flight import InFlight
 from modeldeploy_runtime.transports.rest import errors, handlers, routes
 from modeldeploy_runtime.transports.rest.handlers import Begun, Reply
@@ -37,10 +37,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RestOptions:
-    """What a person may decide about REST; 0 seconds means to wait for ever."""
+    """
+    What a person may decide about REST.
+
+    ``timeout`` is in seconds, and 0 means to wait for ever; ``max_body`` is in bytes; no
+    ``metrics_path`` means no metrics.
+    """
 
     timeout: float = 30.0
     max_body: int = 256 * 1024 * 1024
+    metrics_path: str = routes.METRICS_PATH
 
 
 class RestApp:
@@ -76,9 +82,10 @@ class RestApp:
 
     async def _handle(self, scope: Message, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        route = routes.parse(scope["method"], scope["raw_path"].decode("ascii", "replace"))
+        path = scope["raw_path"].decode("ascii", "replace")
+        route = routes.parse(scope["method"], path, self._options.metrics_path)
         if isinstance(route, Refusal):
-            call = Call("REST", "none")
+            call = Call("REST", NO_API)
             reply, code = _refuse(route)
         else:
             call = Call("REST", route.kind.value)
@@ -116,7 +123,7 @@ class RestApp:
             case Kind.HEALTHZ:
                 return handlers.healthz()
             case Kind.METRICS:
-                return Reply(200, self._metrics.expose(), metrics.CONTENT_TYPE)
+                return Reply(200, self._metrics.expose(), exposition.CONTENT_TYPE)
             case _:
                 raise serving_errors.UnimplementedError(
                     f"This server does not offer {route.kind.value} over REST."

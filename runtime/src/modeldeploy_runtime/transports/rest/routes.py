@@ -3,7 +3,7 @@ Reads paths: pure.
 
     GET   /v1/models/NAME[/versions/N|/labels/L][/metadata]
     POST  /v1/models/NAME[/versions/N|/labels/L]:predict
-    GET   /readyz  /healthz  /monitoring/prometheus/metrics
+    GET   /readyz  /healthz  and the metrics' path
 """
 
 import enum
@@ -21,7 +21,7 @@ _POST = re.compile(
 _GET = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_PLACE})(?P<verb>/metadata)?", re.ASCII)
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
-_PLAIN = {"/readyz": "readyz", "/healthz": "healthz", METRICS_PATH: "metrics"}
+_PLAIN = {"/readyz": "readyz", "/healthz": "healthz"}
 _MAX_VERSION = (1 << 63) - 1
 
 
@@ -56,10 +56,16 @@ class Refusal:
 
 
 @functools.lru_cache(maxsize=1024)
-def parse(method: str, path: str) -> Route | Refusal:
-    """Read a method and a path without its query."""
-    if path in _PLAIN:
-        return _check(method, ("GET", "HEAD"), Route(Kind(_PLAIN[path]), Selector("")), path)
+def parse(method: str, path: str, metrics_path: str = METRICS_PATH) -> Route | Refusal:
+    """
+    Read a method and a path without its query.
+
+    The metrics are at a path of one's choice, which goes before all others; at ``""`` they are
+    nowhere.
+    """
+    if path == metrics_path or path in _PLAIN:
+        kind = Kind.METRICS if path == metrics_path else Kind(_PLAIN[path])
+        return _check(method, ("GET", "HEAD"), Route(kind, Selector("")), path)
     if not path.lower().startswith("/v1/"):
         return Refusal(404, f"There is nothing at {path}.")
     if match := _POST.fullmatch(path):
