@@ -29,6 +29,7 @@ from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.telemetry.metrics import Call
+from modeldeploy_runtime.tensors import examples
 from modeldeploy_runtime.tensors.dtypes import Array
 
 Result = TypeVar("Result")
@@ -63,9 +64,10 @@ class Pending(Generic[Result]):
     ``finish`` must be called, once, as it lets the version go.
     """
 
-    def __init__(self, handle: Handle, plan: Plan[Result]) -> None:
+    def __init__(self, handle: Handle, plan: Plan[Result], call: Call) -> None:
         self._handle = handle
         self._plan = plan
+        self._call = call
 
     @property
     def is_cheap(self) -> bool:
@@ -82,7 +84,11 @@ class Pending(Generic[Result]):
         with self._handle:
             # Before the inputs are converted, which may take long, too.
             execution.check_deadline(deadline)
-            return self._plan.run(deadline)
+            execution.take_run_seconds()
+            try:
+                return self._plan.run(deadline)
+            finally:
+                self._call.run_seconds = execution.take_run_seconds()
 
 
 class Calls:
@@ -125,6 +131,7 @@ class Calls:
             signature = lookup.find_signature(model, name)
             call.signature = signature.name
             classify.check(signature, check_method_name=self._check_method_names)
+            call.examples = examples.count(given)
             return Plan(
                 lambda deadline: classify.run(signature, given, deadline), signature.is_cheap
             )
@@ -138,6 +145,7 @@ class Calls:
             signature = lookup.find_signature(model, name)
             call.signature = signature.name
             regress.check(signature, check_method_name=self._check_method_names)
+            call.examples = examples.count(given)
             return Plan(
                 lambda deadline: regress.run(signature, given, deadline), signature.is_cheap
             )
@@ -151,6 +159,7 @@ class Calls:
 
         def plan(model: Model) -> Plan[list[Classifications | Array]]:
             planned = multi_inference.plan(model, tasks, check_method_name=self._check_method_names)
+            call.examples = examples.count(given)
             return Plan(lambda deadline: multi_inference.run(model, planned, given, deadline))
 
         return self._begin(selector, call, plan)
@@ -168,10 +177,12 @@ class Calls:
     def _begin(
         self, selector: Selector, call: Call, plan: Callable[[Model], Plan[Result]]
     ) -> Pending[Result]:
+        if self._directory.knows(selector.name):
+            call.model = selector.name
         handle = self._directory.acquire(selector)
         try:
             call.served_by(handle.id)
-            return Pending(handle, plan(handle.model))
+            return Pending(handle, plan(handle.model), call)
         except BaseException:
             with handle:
                 raise

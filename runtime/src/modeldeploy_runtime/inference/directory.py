@@ -21,6 +21,10 @@ class Directory:
         """The configured models."""
         return tuple(self._labels)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether a model is configured."""
+        return name in self._labels
+
     def acquire(self, selector: Selector) -> Handle:
         """
         Take hold of the version that a selector means.

@@ -4,12 +4,22 @@ Runs models: every inference of every kind comes through here, and nothing else 
 A deadline is a time of ``time.monotonic``, in seconds; ``None`` means that nobody is in a hurry.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.tensors.dtypes import Array
+
+
+class _Clock(threading.local):
+    """How long models ran in this thread, in seconds, since somebody asked."""
+
+    seconds = 0.0
+
+
+_clock = _Clock()
 
 
 def run_signature(
@@ -26,7 +36,11 @@ def run_signature(
         ServingError: The model fails on the inputs.
     """
     check_deadline(deadline)
-    return signature.run(inputs, outputs)
+    started = time.perf_counter()
+    try:
+        return signature.run(inputs, outputs)
+    finally:
+        _clock.seconds += time.perf_counter() - started
 
 
 def run_graph(
@@ -44,7 +58,17 @@ def run_graph(
         ServingError: There is no such tensor, or the model fails.
     """
     check_deadline(deadline)
-    return model.run(feeds, fetches, targets)
+    started = time.perf_counter()
+    try:
+        return model.run(feeds, fetches, targets)
+    finally:
+        _clock.seconds += time.perf_counter() - started
+
+
+def take_run_seconds() -> float:
+    """Give the seconds that models ran in this thread since it was last asked, queues included."""
+    seconds, _clock.seconds = _clock.seconds, 0.0
+    return seconds
 
 
 def check_deadline(deadline: float | None) -> None:

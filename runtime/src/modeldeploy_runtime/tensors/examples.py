@@ -13,6 +13,13 @@ from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.tensors.dtypes import Array
 
 
+def count(given: Any) -> int:
+    """Count the examples of an ``Input`` message."""
+    if given.WhichOneof("kind") == "example_list_with_context":
+        return len(given.example_list_with_context.examples)
+    return len(given.example_list.examples)
+
+
 def to_array(given: Any) -> Array:
     """
     Make an array of strings, shape (examples,), of an ``Input`` message.

@@ -89,6 +89,8 @@ class RestApp:
             reply, code = _refuse(route)
         else:
             call = Call("REST", route.kind.value)
+            if self._directory.knows(route.selector.name):
+                call.model = route.selector.name
             reply, code = await self._answer(route, scope, receive, call)
         await self._send(reply, send)
         if call.api not in _UNCOUNTED:
