@@ -136,6 +136,7 @@ class Bench:
     api: KubeAPI
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    keeper: subprocess.Popen[bytes] | None = None
 
     def route(self, document: dict[str, Any]) -> None:
         """
@@ -189,6 +190,34 @@ class Bench:
             )
         if ready:
             until(self.is_ready, "the router is ready")
+
+    def start_keeper(self) -> None:
+        """
+        Start the keeper, the second container of a router's pod.
+        """
+        self.environment["MODELDEPLOY_KEEPER"] = str(self.folder / "keeper.sock")
+        self.keeper = subprocess.Popen(
+            [sys.executable, "-S", "-m", "modeldeploy_router.keeper"],
+            env={"PYTHONPATH": str(ROOT / "router" / "src"), **self.environment},
+        )
+
+    def kill_keeper(self) -> None:
+        """
+        Kill the keeper.
+        """
+        if self.keeper is not None:
+            self.keeper.kill()
+            self.keeper.wait(10)
+            self.keeper = None
+
+    def haproxy(self) -> int:
+        """
+        Return the process of HAProxy, the agent's only child; 0 while there is none.
+        """
+        assert self.process
+        number = self.process.pid
+        found = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+        return int(found[0]) if found else 0
 
     def is_ready(self) -> bool:
         """
@@ -264,4 +293,5 @@ def bench(folder: Path, number: int, **environment: str) -> Iterator[Bench]:
         yield under_test
     finally:
         under_test.end()
+        under_test.kill_keeper()
         api.stop()

@@ -159,6 +159,13 @@ class Traffic:
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def most_in_flight(self) -> int:
+        """
+        Return how many requests can be in flight at once: one of each client.
+        """
+        return len(self._clients)
+
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._work(client)) for client in self._clients]
         return self

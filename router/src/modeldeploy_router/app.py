@@ -9,14 +9,16 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 
 from modeldeploy_router.core.config import Frame
 from modeldeploy_router.settings import Settings, SettingsError, read_settings
 from modeldeploy_router.shell.haproxy import HAProxy, HAProxyError
-from modeldeploy_router.shell.knowledge import Knowledge
+from modeldeploy_router.shell.knowledge import Knowledge, Known
 from modeldeploy_router.shell.kube import API, Watch
+from modeldeploy_router.shell.listeners import ListenError, Listeners
 from modeldeploy_router.shell.loop import Loop
 from modeldeploy_router.shell.web import Web
 
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 DEPLOYMENT_LABEL = "serving.modeldeploy.io/deployment"
 STAND_IN_SECONDS = 2.0
 SPARE_DESCRIPTORS = 200
+# A HAProxy that dies more often than this is for the kubelet, which waits longer each time.
+MOST_DEATHS = 5
+DEATHS_SECONDS = 60.0
 
 
 def main() -> int:
@@ -35,7 +40,7 @@ def main() -> int:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
     try:
         return Router(read_settings(os.environ)).run()
-    except (SettingsError, HAProxyError) as error:
+    except (SettingsError, ListenError, HAProxyError) as error:
         log.error("%s", error)  # noqa: TRY400  the sentence says it
         return 1
 
@@ -52,31 +57,74 @@ class Router:
         self._over = threading.Event()
         self._stopped = threading.Event()
         self._haproxy = HAProxy(settings.haproxy, settings.name, _frame(settings), self._end)
+        ports = {"rest": settings.rest_port, "grpc": settings.grpc_port}
+        self._listeners = Listeners(_bind(settings), ports, settings.keeper)
         self._loop = Loop(self._haproxy)
         self._knowledge = Knowledge(self._loop.wake)
 
     def run(self) -> int:
         """
-        Start everything and wait for the end, HAProxy's or ours.
+        Start everything and wait for the end.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._drain)
-        self._haproxy.start()
-        if self._draining.is_set():
-            self._haproxy.stop()
-        Web((_bind(self._settings), self._settings.status_port), self._loop, self._draining).start()
+        are_awaited = self._listeners.open()
         self._watch()
         threading.Thread(target=self._stand_in, name="stand-in", daemon=True).start()
+        self._start(self._first_knowledge() if are_awaited else Known())
+        Web((_bind(self._settings), self._settings.status_port), self._loop, self._draining).start()
         arguments = (self._knowledge, self._stopped)
         threading.Thread(target=self._loop.run, args=arguments, name="loop", daemon=True).start()
         return self._wait()
 
+    def _start(self, known: Known) -> None:
+        """
+        Start HAProxy with what is known, so that clients who wait for it are served at once.
+        """
+        self._haproxy.start(self._listeners.numbers, self._loop.begin(known))
+        if self._draining.is_set():
+            self._haproxy.stop()
+
+    def _first_knowledge(self) -> Known:
+        log.info("A router before this one has left clients waiting; learning where to send them.")
+        end = time.monotonic() + self._settings.patience_seconds + STAND_IN_SECONDS
+        while time.monotonic() < end and not self._knowledge.now().is_whole:
+            self._draining.wait(0.01)
+        return self._knowledge.now()
+
     def _wait(self) -> int:
+        """
+        Start HAProxy again whenever it dies, until the router is told to go.
+        """
+        deaths: list[float] = []
         self._over.wait()
-        if not self._draining.is_set():
+        while not self._draining.is_set():
             said = self._haproxy.tail()
             log.error("HAProxy ended with status %s. It said:\n%s", self._haproxy.status, said)
-            return 1
+            now = time.monotonic()
+            deaths = [*(at for at in deaths if now - at < DEATHS_SECONDS), now]
+            if len(deaths) > MOST_DEATHS:
+                log.error("HAProxy died %d times in %.0f s.", len(deaths), DEATHS_SECONDS)
+                return 1
+            self._over.clear()
+            self._ended.clear()
+            self._revive()
+            self._over.wait()
+        return self._finish()
+
+    def _revive(self) -> None:
+        try:
+            self._start(self._knowledge.now())
+        except HAProxyError as error:
+            if self._haproxy.status is None:
+                raise
+            # It died at its start, which is told like any other death.
+            log.warning("%s", error)
+        self._loop.wake()
+
+    def _finish(self) -> int:
+        # HAProxy has copies of its own, and decides how long it listens.
+        self._listeners.close()
         bound = self._settings.drain_seconds + self._settings.stop_seconds
         if not self._ended.wait(bound + 1.0):
             log.warning("Requests were still in flight after %.0f s; ending now.", bound)
@@ -137,8 +185,6 @@ def _frame(settings: Settings) -> Frame:
     allowed = (hard - SPARE_DESCRIPTORS) // 2 if hard != resource.RLIM_INFINITY else sys.maxsize
     return Frame(
         run=str(settings.run),
-        bind=_bind(settings),
-        ports={"rest": settings.rest_port, "grpc": settings.grpc_port},
         threads=settings.threads,
         max_connections=min(settings.max_connections, allowed),
         drain_seconds=settings.drain_seconds,

@@ -25,6 +25,7 @@ class Settings:
     account: Path
     routing_file: Path
     run: Path
+    keeper: Path | None
     bind: str
     grpc_port: int
     rest_port: int
@@ -69,6 +70,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             value("MODELDEPLOY_ROUTING_FILE", "/etc/modeldeploy/routing/routing.json")
         ),
         run=Path(value("MODELDEPLOY_RUN_DIR", "/run/modeldeploy")),
+        keeper=Path(keeper) if (keeper := environment.get("MODELDEPLOY_KEEPER")) else None,
         bind=environment.get("MODELDEPLOY_BIND_ADDRESS", ""),
         grpc_port=int(number("MODELDEPLOY_GRPC_PORT", "8500")),
         rest_port=int(number("MODELDEPLOY_REST_PORT", "8501")),

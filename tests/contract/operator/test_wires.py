@@ -17,9 +17,8 @@ from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision
 from modeldeploy_operator.rollout.pools import SLOTS
 from modeldeploy_operator.rollout.snapshot import Router, Routing
-from modeldeploy_router.core import plan
 from modeldeploy_router.core import routing as router_routing
-from modeldeploy_router.core.config import PROTOCOLS
+from modeldeploy_router.core.config import PROTOCOLS, server_name
 from modeldeploy_router.core.report import Report, status_document
 from modeldeploy_router.core.seen import Server
 from modeldeploy_runtime import settings as runtime_settings
@@ -78,7 +77,7 @@ def _status(up: Mapping[str, int], routing: router_routing.Routing | None) -> di
     ready = {slot: frozenset({"10.0.0.1", "10.0.0.2"}) for slot in up}
     servers = {
         f"{protocol}_{slot}": {
-            plan.server_name(address): Server(out=False, up=number < count, checked=True)
+            server_name(address): Server(out=False, up=number < count, checked=True)
             for number, address in enumerate(sorted(ready[slot]))
         }
         for slot, count in up.items()

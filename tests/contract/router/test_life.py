@@ -4,7 +4,6 @@ The life of a router: starts with and without the API server, losses of it, and 
 
 import asyncio
 import json
-import os
 import signal
 
 import pytest
@@ -127,35 +126,6 @@ async def test_an_expired_watch_lists_again(router: Bench) -> None:
     until(lambda: router.log().count("has expired; listing again") == 2, "both watches expired")
     router.route(routing(2))
     router.confirmed(2)
-
-
-async def test_haproxy_that_dies_takes_the_container_with_it(router: Bench) -> None:
-    """
-    The agent ends with an error and the tail of HAProxy's log; a new start works.
-    """
-    router.route(routing(1))
-    router.start()
-    assert router.process
-    children = f"/proc/{router.process.pid}/task/{router.process.pid}/children"
-    with open(children) as file:  # noqa: PTH123, ASYNC230  a file of the kernel
-        (haproxy,) = map(int, file.read().split())
-    os.kill(haproxy, signal.SIGKILL)
-    assert await asyncio.to_thread(router.process.wait, 5) == 1
-    assert "HAProxy ended with status -9" in router.log()
-    router.start()
-    assert router.status()["generation"] == 1
-
-
-async def test_a_killed_router_starts_again(router: Bench, rest: RestClient) -> None:
-    """
-    A container that was killed leaves its socket and map behind, which do not disturb the next.
-    """
-    router.route(routing(1))
-    router.start()
-    router.end()
-    router.start()
-    tally = await send_many(rest.predict, 20, 1)
-    assert tally.versions == {"1": 20}
 
 
 @pytest.mark.parametrize("drain", ["0.5", "2"])

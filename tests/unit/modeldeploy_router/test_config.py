@@ -4,15 +4,11 @@ The generated configuration: what must stand in it. That HAProxy takes it, the c
 
 import json
 
-import pytest
-
-from modeldeploy_router.core.config import Frame, render_config
+from modeldeploy_router.core.config import Content, Frame, render_config, server_arguments
 from modeldeploy_router.core.errors import error_files, router_errors
 
 FRAME = Frame(
     run="/run/modeldeploy",
-    bind="::",
-    ports={"rest": 8501, "grpc": 8500},
     threads=1,
     max_connections=4096,
     drain_seconds=5,
@@ -20,38 +16,53 @@ FRAME = Frame(
 )
 
 
+NOTHING = Content()
+
+
+def render(content: Content = NOTHING) -> str:
+    """
+    Render the configuration with two listening sockets.
+    """
+    return render_config(FRAME, {"rest": 7, "grpc": 8}, content)
+
+
 def test_times_and_sizes() -> None:
     """
     The settings stand where HAProxy reads them.
     """
-    text = render_config(FRAME)
+    text = render()
     assert "\n  grace 5000ms\n" in text
     assert "\n  hard-stop-after 65000ms\n" in text
     assert "\n  maxconn 4096\n" in text
     assert "\n  nbthread 1\n" in text
 
 
-@pytest.mark.parametrize(
-    ("bind", "line"),
-    [
-        ("::", "bind :::8501 v4v6"),
-        ("0.0.0.0", "bind 0.0.0.0:8501"),
-        ("10.1.2.3", "bind 10.1.2.3:8501"),
-    ],
-)
-def test_the_address_to_listen_on(bind: str, line: str) -> None:
+def test_the_listening_sockets_are_inherited() -> None:
     """
-    All addresses of both families are one bind.
+    HAProxy opens no port itself, so that the ports outlive it.
     """
-    frame = Frame(FRAME.run, bind, FRAME.ports, 1, 10, 5, 60)
-    assert f"\n  {line}\n" in render_config(frame)
+    text = render()
+    assert "frontend rest\n  bind fd@7\n" in text
+    assert "frontend grpc\n  bind fd@8\n" in text
+
+
+def test_a_new_life_starts_with_what_is_known() -> None:
+    """
+    Servers and map stand in the files, so that the first waiting client finds a way.
+    """
+    content = Content({"split": "a::0:3"}, {"a": frozenset({"10.0.0.2", "10.0.0.1"})})
+    text = render(content)
+    first, second = (server_arguments("rest", f"10.0.0.{n}") for n in (1, 2))
+    assert f"  server ip-10.0.0.1 {first}\n  server ip-10.0.0.2 {second}\n" in text
+    assert text.count("  server ip-") == 4
+    assert content.map_text == "split a::0:3\n"
 
 
 def test_every_slot_has_a_backend_of_each_protocol() -> None:
     """
     Slots are there from the start, since a new backend would need a reload.
     """
-    text = render_config(FRAME)
+    text = render()
     for slot in "abcdefgh":
         assert f"\nbackend rest_{slot}\n" in text
         assert f"\nbackend grpc_{slot}\n" in text
@@ -62,7 +73,7 @@ def test_every_error_has_a_file_of_each_protocol() -> None:
     What the configuration names is written.
     """
     files = error_files("mnist")
-    text = render_config(FRAME)
+    text = render()
     for error in router_errors("mnist"):
         for protocol in ("rest", "grpc"):
             name = f"{protocol}-{error.status}.http"

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_router.core.plan import HANDOVER_SECONDS, Plan, decide, map_entries, server_name
+from modeldeploy_router.core.config import server_name
+from modeldeploy_router.core.plan import HANDOVER_SECONDS, Plan, decide, map_entries
 from modeldeploy_router.core.routing import parse_routing
 from modeldeploy_router.core.seen import Seen, Server
 from testkit.routers import EXAMPLE

@@ -12,6 +12,11 @@ from modeldeploy_operator.resource.spec import Router
 GRACE_SECONDS = 60
 ROUTING_PATH = "/etc/modeldeploy/routing"
 STATE_PATH = "/run/modeldeploy"
+KEEPER = {"name": "MODELDEPLOY_KEEPER", "value": f"{STATE_PATH}/keeper.sock"}
+KEEPER_RESOURCES = {
+    "requests": {"cpu": "1m", "memory": "16Mi"},
+    "limits": {"memory": "32Mi"},
+}
 
 
 def build_client_service(owner: Owner) -> dict[str, Any]:
@@ -131,7 +136,7 @@ def build_deployment(owner: Owner, router: Router, images: Images) -> dict[str, 
                             "labelSelector": {"matchLabels": selector},
                         }
                     ],
-                    "containers": [_container(owner, router, images)],
+                    "containers": [_container(owner, router, images), _keeper(images)],
                     "volumes": [
                         {"name": "state", "emptyDir": {"medium": "Memory"}},
                         {"name": "routing", "configMap": {"name": owner.routing}},
@@ -150,6 +155,7 @@ def _container(owner: Owner, router: Router, images: Images) -> dict[str, Any]:
         "env": [
             {"name": "MODELDEPLOY_NAME", "value": owner.name},
             {"name": "POD_NAMESPACE", "value": owner.namespace},
+            KEEPER,
         ],
         "ports": [
             {"name": "grpc", "containerPort": names.GRPC_PORT},
@@ -174,4 +180,20 @@ def _container(owner: Owner, router: Router, images: Images) -> dict[str, Any]:
             {"name": "state", "mountPath": STATE_PATH},
             {"name": "routing", "mountPath": ROUTING_PATH, "readOnly": True},
         ],
+    }
+
+
+def _keeper(images: Images) -> dict[str, Any]:
+    """
+    Build the container that holds the listening sockets while the other one is away.
+    """
+    return {
+        "name": "keeper",
+        "image": images.router,
+        "imagePullPolicy": images.pull_policy,
+        "command": ["python3", "-S", "-m", "modeldeploy_router.keeper"],
+        "env": [KEEPER],
+        "resources": KEEPER_RESOURCES,
+        "securityContext": template.RESTRICTED,
+        "volumeMounts": [{"name": "state", "mountPath": STATE_PATH}],
     }

@@ -1,12 +1,12 @@
 """
-HAProxy's configuration, written once when the router starts, and never changed after that.
+HAProxy's configuration, written once when HAProxy starts, and never changed after that.
 
 All that changes goes over the runtime socket: one map says which slot is stable, which is canary,
-and how much the canary
-gets; servers are added to and removed from the backends of the slots.
+and how much the canary gets; servers are added to and removed from the backends of the slots.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from modeldeploy_router.core.errors import NOT_GRPC_FILE, router_errors
 from modeldeploy_router.core.routing import SLOTS
@@ -32,8 +32,6 @@ class Frame:
     """
 
     run: str
-    bind: str
-    ports: dict[str, int]
     threads: int
     max_connections: int
     drain_seconds: float
@@ -42,7 +40,7 @@ class Frame:
     @property
     def map_file(self) -> str:
         """
-        Return the file that gives the routing map its name; its contents matter to nobody.
+        Return the file that gives the routing map its name, and its first entries.
         """
         return f"{self.run}/routing.map"
 
@@ -52,6 +50,38 @@ class Frame:
         Return the path of HAProxy's runtime socket.
         """
         return f"{self.run}/haproxy.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """
+    What HAProxy starts with: the routing map, and the addresses by slot.
+
+    It is nothing for a new router, and what is known for one that clients are waiting for.
+    """
+
+    entries: Mapping[str, str] = field(default_factory=dict)
+    servers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def map_text(self) -> str:
+        """
+        Return the text of the map's file.
+        """
+        return "".join(f"{key} {value}\n" for key, value in self.entries.items())
+
+
+def server_name(address: str) -> str:
+    """
+    Return the name of the server for an address.
+
+    It is made of the address alone, so that an endpoint has the same name whether DNS or the API
+    told of it.
+
+    >>> server_name("10.0.0.5"), server_name("fd00::5")
+    ('ip-10.0.0.5', 'ip-fd00_5')
+    """
+    return "ip-" + address.replace("::", "_").replace(":", "-")
 
 
 def server_arguments(protocol: str, address: str) -> str:
@@ -68,14 +98,21 @@ def server_arguments(protocol: str, address: str) -> str:
     return f"{place} proto h2 {SERVER_OPTIONS} port {UPSTREAM_PORTS['rest']} check-proto h1"
 
 
-def render_config(frame: Frame) -> str:
+def render_config(frame: Frame, listeners: Mapping[str, int], content: Content) -> str:
     """
     Render the whole configuration.
+
+    Args:
+        frame: what stays the same for the router's life.
+        listeners: the file descriptors of the listening sockets, by protocol.
+        content: the servers to start with.
     """
     parts = [_global(frame), _defaults(), _errors(frame)]
     for protocol in PROTOCOLS:
-        parts += [_frontend(frame, protocol), _fallback(frame, protocol)]
-        parts += [_backend(frame, protocol, slot) for slot in SLOTS]
+        parts += [_frontend(frame, protocol, listeners[protocol]), _fallback(frame, protocol)]
+        for slot in SLOTS:
+            addresses = content.servers.get(slot, frozenset())
+            parts.append(_backend(frame, protocol, slot, sorted(addresses)))
     parts.append("backend grpc_failures\n  stick-table type string len 16 size 1k store gpc0\n")
     return "\n".join(parts)
 
@@ -128,9 +165,9 @@ def _errors(frame: Frame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _frontend(frame: Frame, protocol: str) -> str:
+def _frontend(frame: Frame, protocol: str, listener: int) -> str:
     return f"""frontend {protocol}
-  bind {_bind(frame, protocol)}
+  bind fd@{listener}
   errorfiles {protocol}
 {_refusals(frame, protocol)}
   http-request set-var(txn.split) str({SPLIT}),map({frame.map_file})
@@ -143,11 +180,6 @@ def _frontend(frame: Frame, protocol: str) -> str:
   http-after-response set-header connection close if {{ stopping }}
   use_backend {protocol}_%[var(txn.slot)]
 """
-
-
-def _bind(frame: Frame, protocol: str) -> str:
-    port = frame.ports[protocol]
-    return f"{frame.bind}:{port}" if frame.bind != "::" else f":::{port} v4v6"
 
 
 def _refusals(frame: Frame, protocol: str) -> str:
@@ -204,7 +236,7 @@ def _fallback_socket(frame: Frame, protocol: str, slot: str) -> str:
     return f"{frame.run}/{FALLBACK}-{protocol}-{slot}.sock"
 
 
-def _backend(frame: Frame, protocol: str, slot: str) -> str:
+def _backend(frame: Frame, protocol: str, slot: str, addresses: Sequence[str]) -> str:
     mux = " proto h2" if protocol == "grpc" else ""
     version = " ver HTTP/1.1 hdr host modeldeploy-router"
     lines = [
@@ -214,6 +246,7 @@ def _backend(frame: Frame, protocol: str, slot: str) -> str:
         "  http-check expect status 200",
         '  http-check expect rstring "\\"state\\": *\\"AVAILABLE\\""',
         f"  server {FALLBACK} unix@{_fallback_socket(frame, protocol, slot)}{mux} backup",
+        *(f"  server {server_name(a)} {server_arguments(protocol, a)}" for a in addresses),
     ]
     if protocol == "grpc":
         # HAProxy counts an answer by its HTTP status, which is 200 for a failed call too.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from modeldeploy_router.core.config import PROTOCOLS, SPLIT, server_arguments
+from modeldeploy_router.core.config import PROTOCOLS, SPLIT, server_arguments, server_name
 from modeldeploy_router.core.routing import SLOTS, Routing
 from modeldeploy_router.core.seen import Seen, Server
 
@@ -53,19 +53,6 @@ def map_entries(routing: Routing) -> dict[str, str]:
     entries = {SPLIT: ":".join(map(str, split))}
     entries.update({slot: routing.check_path(slot) for slot in sorted(routing.slots)})
     return entries
-
-
-def server_name(address: str) -> str:
-    """
-    Return the name of the server for an address.
-
-    It is made of the address alone, so that an endpoint has the same name whether DNS or the API
-    told of it.
-
-    >>> server_name("10.0.0.5"), server_name("fd00::5")
-    ('ip-10.0.0.5', 'ip-fd00_5')
-    """
-    return "ip-" + address.replace("::", "_").replace(":", "-")
 
 
 def decide(

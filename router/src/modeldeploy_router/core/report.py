@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modeldeploy_router.core.config import PROTOCOLS
+from modeldeploy_router.core.config import PROTOCOLS, server_name
 from modeldeploy_router.core.counters import NOTHING, Count, Key
-from modeldeploy_router.core.plan import server_name
 from modeldeploy_router.core.routing import Routing
 from modeldeploy_router.core.seen import Server
 

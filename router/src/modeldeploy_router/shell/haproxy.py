@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modeldeploy_router.core.config import Frame, render_config
+from modeldeploy_router.core.config import Content, Frame, render_config
 from modeldeploy_router.core.errors import error_files
 from modeldeploy_router.core.seen import Seen, parse_map, parse_table, servers_in, stat_rows
 
@@ -24,6 +24,10 @@ SOCKET_SECONDS = 5.0
 START_SECONDS = 10.0
 
 
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 class HAProxyError(RuntimeError):
     """
     HAProxy did not start, did not answer, or refused a command.
@@ -32,10 +36,10 @@ class HAProxyError(RuntimeError):
 
 class HAProxy:
     """
-    One HAProxy process, started by `start` and driven by its socket.
+    HAProxy's process, started by `start` and driven by its socket.
 
     Safe to use from several threads: each command has a connection of its own.
-    `ended` is called once, from a thread of its own, when the process has ended.
+    `ended` is called from a thread of its own whenever a process has ended.
     """
 
     def __init__(self, program: str, name: str, frame: Frame, ended: Callable[[], None]) -> None:
@@ -46,11 +50,15 @@ class HAProxy:
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._process: subprocess.Popen[str] | None = None
         self.is_stopping = False
-        self.started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.started = _now()
 
-    def start(self) -> None:
+    def start(self, listeners: Mapping[str, int], content: Content) -> None:
         """
         Write the configuration, start the process and wait until its socket answers.
+
+        Args:
+            listeners: the file descriptors of the listening sockets, by protocol.
+            content: the routing map and the servers to start with.
 
         Raises:
             HAProxyError: if it ends, or does not answer in time.
@@ -58,21 +66,24 @@ class HAProxy:
         run = Path(self._frame.run)
         run.mkdir(parents=True, exist_ok=True)
         Path(self._frame.socket).unlink(missing_ok=True)
-        Path(self._frame.map_file).write_text("")
-        for name, content in error_files(self._name).items():
-            (run / name).write_bytes(content)
+        Path(self._frame.map_file).write_text(content.map_text)
+        for name, answer in error_files(self._name).items():
+            (run / name).write_bytes(answer)
         config = run / "haproxy.cfg"
-        config.write_text(render_config(self._frame))
+        config.write_text(render_config(self._frame, listeners, content))
+        self.started = _now()
         try:
             self._process = subprocess.Popen(
                 [self._program, "-db", "-f", str(config)],
+                pass_fds=list(listeners.values()),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
         except OSError as error:
             raise HAProxyError(f"HAProxy cannot be started: {error}.") from error
-        threading.Thread(target=self._follow, name="haproxy", daemon=True).start()
+        arguments = (self._process,)
+        threading.Thread(target=self._follow, args=arguments, name="haproxy", daemon=True).start()
         self._wait_until_it_answers()
 
     @property
@@ -170,14 +181,12 @@ class HAProxy:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    def _follow(self) -> None:
-        process = self._process
-        for line in (process.stdout if process else None) or ():
+    def _follow(self, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
             self._tail.append(line.rstrip())
             level = logging.DEBUG if line.startswith("[NOTICE]") else logging.INFO
             log.log(level, "haproxy: %s", line.rstrip())
-        if process:
-            process.wait()
+        process.wait()
         self._ended()
 
     def _wait_until_it_answers(self) -> None:

@@ -31,6 +31,15 @@ class Known:
     routing: Routing | None = None
     pools: dict[str, Addresses] = field(default_factory=dict)
 
+    @property
+    def is_whole(self) -> bool:
+        """
+        Return whether requests can be routed by it: the pools that it sends them to are known.
+        """
+        routing = self.routing
+        roles = (routing.stable, routing.canary) if routing else ()
+        return routing is not None and all(role in self.pools for role in roles if role)
+
 
 class Knowledge:
     """

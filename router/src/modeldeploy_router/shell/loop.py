@@ -7,9 +7,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from modeldeploy_router.core.config import PROTOCOLS
+from modeldeploy_router.core.config import PROTOCOLS, Content, server_name
 from modeldeploy_router.core.counters import Count, Key, Ledger, count_slots
-from modeldeploy_router.core.plan import Plan, decide, map_entries, server_name
+from modeldeploy_router.core.plan import Plan, decide, map_entries
 from modeldeploy_router.core.report import Report, responses_in
 from modeldeploy_router.core.routing import Routing
 from modeldeploy_router.core.seen import Seen, servers_in
@@ -50,6 +50,20 @@ class Loop:
         Make the loop look now.
         """
         self._woken.set()
+
+    def begin(self, known: Known) -> Content:
+        """
+        Return what a HAProxy is to start with that clients are waiting for; its counts begin at 0.
+        """
+        if known.routing is None:
+            return Content()
+        ledger = Ledger()
+        ledger.change(known.routing, {})
+        with self._lock:
+            self._ledger, self._known = ledger, known
+            self._leaving = {}
+        servers = {slot: addresses.used for slot, addresses in known.pools.items()}
+        return Content(map_entries(known.routing), servers)
 
     def run(self, knowledge: Knowledge, stopped: threading.Event) -> None:
         """
