@@ -24,7 +24,7 @@ from modeldeploy_operator.cluster.port import (
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import plan
 from modeldeploy_operator.manifests.names import Owner
-from modeldeploy_operator.manifests.plan import Ground, Kept
+from modeldeploy_operator.manifests.plan import Ground
 from modeldeploy_operator.manifests.template import Images, build_pod_template
 from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
@@ -123,19 +123,15 @@ def _ground(
     found: tuple[Decision, Observation],
 ) -> Ground:
     """
-    Collect what the plan stands on; a revision's template is rendered once and then kept.
+    Collect what the plan stands on.
     """
     decision, observed = found
-    kept = dict(observed.kept)
-    revision = wanted.revision
-    if revision.revision not in kept:
-        number = 1 + max((record.number for record in kept.values()), default=0)
-        data: dict[str, Any] = {
-            "version": revision.version,
-            "ingredients": revisions.ingredients(spec, owner.name),
-            "template": build_pod_template(owner, spec, revision, images),
-        }
-        kept[revision.revision] = Kept(number, revision.version, data)
+    data: dict[str, Any] = {
+        "version": wanted.revision.version,
+        "ingredients": revisions.ingredients(spec, owner.name),
+        "template": build_pod_template(owner, spec, wanted.revision, images),
+    }
+    kept = plan.keep(observed.kept, wanted.revision, data, observed.digests)
     seen = observed.seen
     changed = decision.routing != seen.routing
     return Ground(

@@ -4,15 +4,10 @@ Whole passes against a small API server in memory, with pods that answer over HT
 
 import copy
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import aiohttp
 import prometheus_client
 import pytest
-from aiohttp import web
 
 from modeldeploy_operator.cluster.apply import Applier
 from modeldeploy_operator.cluster.port import (
@@ -21,119 +16,14 @@ from modeldeploy_operator.cluster.port import (
     ObjectGoneError,
     RefusedError,
 )
-from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.reconcile import Tools, reconcile
-from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
-from testkit.fake_kube import FakeKube, FakePods
-from testkit.objects import IMAGES, OWNER, PATH, a_spec, an_object
+from testkit.fake_kube import FakeKube
+from testkit.objects import IMAGES, OWNER, PATH
+from testkit.small_cluster import Cluster, revision_of
 
 SERVICE = "/api/v1/namespaces/vision/services/mnist"
-
-
-@dataclass
-class Cluster:
-    """
-    The API server, its pods, and an operator that can be asked for a pass.
-    """
-
-    kube: FakeKube
-    pods: FakePods
-    tools: Tools
-    registry: prometheus_client.CollectorRegistry
-    noted: int = field(default=0)
-
-    def want(self, version: int = 1, **changes: Any) -> None:
-        """
-        Write the object, as a user does.
-        """
-        before = self.kube.objects.get(PATH)
-        wanted = an_object(version, **changes)
-        if before:
-            wanted = {**before, "spec": wanted["spec"]}
-        self.kube.put(PATH, wanted)
-
-    def annotate(self, action: str) -> None:
-        """
-        Give an action.
-        """
-        body = copy.deepcopy(self.kube.objects[PATH])
-        body["metadata"]["annotations"] = {"serving.modeldeploy.io/action": action}
-        self.kube.put(PATH, body)
-
-    async def look(self) -> bool:
-        """
-        Run one pass, then let the pods follow; return whether another look was asked for.
-        """
-        again = await reconcile(self.tools, OWNER.namespace, OWNER.name)
-        self.pods.settle()
-        return again is not None
-
-    async def rest(self, looks: int = 40) -> None:
-        """
-        Look until nothing is under way.
-        """
-        for _ in range(looks):
-            if not await self.look():
-                return
-        raise AssertionError(f"no rest: {self.status['conditions']}")
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """
-        The status as it is stored.
-        """
-        status: dict[str, Any] = self.kube.objects[PATH]["status"]
-        return status
-
-    def told(self) -> dict[str, str]:
-        """
-        Each condition that is there, with its reason.
-        """
-        return {c["type"]: c["reason"] for c in self.status["conditions"]}
-
-    def events(self) -> list[str]:
-        """
-        The reasons of all events.
-        """
-        return [o["reason"] for o in self.kube.objects.values() if o.get("kind") == "Event"]
-
-    def since(self) -> list[tuple[str, str]]:
-        """
-        The writes since the last time that somebody asked.
-        """
-        start, self.noted = self.noted, len(self.kube.writes)
-        return self.kube.writes[start:]
-
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    """
-    Set a cluster and an operator up.
-    """
-    kube = FakeKube()
-    pods = FakePods(kube)
-    runner = web.AppRunner(pods.app())
-    await runner.setup()
-    socket = str(tmp_path / "pods")
-    await web.UnixSite(runner, socket).start()
-    registry = prometheus_client.CollectorRegistry()
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket)) as session:
-        tools = Tools(
-            kube=kube,
-            probe=Probe(session),
-            applier=Applier(kube),
-            recorder=Recorder(kube),
-            metrics=Metrics(registry),
-            images=IMAGES,
-        )
-        yield Cluster(kube, pods, tools, registry)
-    await runner.cleanup()
-
-
-def _revision(version: int) -> str:
-    return revisions.revision_of(a_spec(version), OWNER.name).revision
 
 
 async def test_a_first_deploy_comes_to_rest(cluster: Cluster) -> None:
@@ -152,13 +42,13 @@ async def test_a_first_deploy_comes_to_rest(cluster: Cluster) -> None:
         "roles",
         "serviceaccounts",
     ]
-    revision = _revision(1)
+    revision = revision_of(1)
     assert cluster.kube.named(f"mnist-{revision}") == [
         "configmaps",
-        "controllerrevisions",
         "deployments",
         "services",
     ]
+    assert cluster.kube.named(f"mnist-{revision}-1") == ["controllerrevisions"]
     assert cluster.events() == ["Promoted"]
 
 
@@ -234,8 +124,8 @@ async def test_a_canary_goes_to_its_promotion(cluster: Cluster) -> None:
     await cluster.rest()
     assert cluster.status["stable"]["version"] == "2"
     assert [entry["outcome"] for entry in cluster.status["history"]] == ["Promoted", "Promoted"]
-    left = set(cluster.kube.named(f"mnist-{_revision(1)}"))
-    assert left - {"configmaps"} == {"controllerrevisions"}
+    assert set(cluster.kube.named(f"mnist-{revision_of(1)}")) == {"configmaps"}
+    assert set(cluster.kube.named(f"mnist-{revision_of(1)}-1")) == {"controllerrevisions"}
     assert cluster.events().count("WeightChanged") == 3
 
 
@@ -264,7 +154,7 @@ async def test_a_model_that_cannot_be_loaded_is_told_in_its_servers_words(cluste
     """
     cluster.want()
     await cluster.rest()
-    cluster.pods.broken[_revision(2)] = "Op type not registered"
+    cluster.pods.broken[revision_of(2)] = "Op type not registered"
     cluster.want(2)
     await cluster.rest()
     assert cluster.told() == {
@@ -275,32 +165,6 @@ async def test_a_model_that_cannot_be_loaded_is_told_in_its_servers_words(cluste
     assert "Op type not registered" in cluster.status["history"][0]["message"]
     assert cluster.status["stable"]["version"] == "1"
     assert "ModelUnusable" in cluster.events()
-
-
-async def test_the_digest_of_the_first_fetch_is_kept(cluster: Cluster) -> None:
-    """
-    What the first pod fetched stands in the revision's ConfigMap, for later pods to check.
-    """
-    cluster.want()
-    await cluster.rest()
-    revision = _revision(1)
-    record = cluster.kube.objects[f"/api/v1/namespaces/vision/configmaps/mnist-{revision}"]
-    assert record["data"] == {"digest": f"sha256:of-{revision}"}
-    assert record["immutable"]
-    cluster.want(replicas=0)
-    await cluster.rest()
-    assert "configmaps" in cluster.kube.named(f"mnist-{revision}")
-
-
-async def test_a_digest_is_kept_as_long_as_its_revision(cluster: Cluster) -> None:
-    """
-    A revision that may be run again by undo still knows what it contained.
-    """
-    cluster.want()
-    await cluster.rest()
-    cluster.want(2)
-    await cluster.rest()
-    assert "configmaps" in cluster.kube.named(f"mnist-{_revision(1)}")
 
 
 async def test_generations_only_grow(cluster: Cluster) -> None:
@@ -318,36 +182,6 @@ async def test_generations_only_grow(cluster: Cluster) -> None:
     await cluster.look()
     after = json.loads(cluster.kube.objects[path]["data"]["routing.json"])["generation"]
     assert after > before
-
-
-async def test_a_record_that_somebody_deleted_stops_nothing(cluster: Cluster) -> None:
-    """
-    Without the ControllerRevision of the stable revision, a canary still goes on.
-    """
-    cluster.want()
-    await cluster.rest()
-    cluster.want(2)
-    await cluster.look()
-    del cluster.kube.objects[
-        f"/apis/apps/v1/namespaces/vision/controllerrevisions/mnist-{_revision(1)}"
-    ]
-    await cluster.rest()
-    assert cluster.status["stable"]["version"] == "2"
-
-
-async def test_an_undo_brings_back_the_kept_pods(cluster: Cluster) -> None:
-    """
-    A revision whose template is kept can be run again by an action.
-    """
-    cluster.want()
-    await cluster.rest()
-    cluster.want(2)
-    await cluster.rest()
-    cluster.annotate(f"undo@{_revision(1)}")
-    await cluster.rest()
-    assert cluster.status["stable"]["version"] == "1"
-    assert cluster.told()["Promoted"] == "Undone"
-    assert cluster.status["lastHandledAction"] == f"undo@{_revision(1)}"
 
 
 async def test_a_taken_name_stalls_and_touches_nothing(cluster: Cluster) -> None:

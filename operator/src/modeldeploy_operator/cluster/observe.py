@@ -111,13 +111,16 @@ def _router_failure(found: list[Manifest]) -> Failure | None:
 def _kept(children: Mapping[Key, Manifest], deployments: Mapping[str, Manifest]) -> dict[str, Kept]:
     """
     Read the kept revisions; a record that somebody deleted is made anew from its Deployment.
+
+    Of two records of a revision, which an operator leaves that is killed in between, the newer is
+    the one that holds.
     """
+    records = [item for (kind, _), item in children.items() if kind == "ControllerRevision"]
     kept = {
         item["metadata"]["labels"][names.REVISION_LABEL]: Kept(
             int(item["revision"]), item["data"]["version"], item["data"]
         )
-        for (kind, _), item in children.items()
-        if kind == "ControllerRevision"
+        for item in sorted(records, key=lambda item: int(item["revision"]))
     }
     for revision, deployment in deployments.items():
         if revision not in kept:

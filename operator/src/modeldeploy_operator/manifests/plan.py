@@ -2,7 +2,7 @@
 The plan: every object that a decision asks for, in the order in which they are applied.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,25 @@ class Ground:
     kept: Mapping[str, Kept] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
+
+
+def keep(
+    kept: Mapping[str, Kept], wanted: Revision, data: dict[str, Any], digests: Container[str]
+) -> dict[str, Kept]:
+    """
+    Keep the record of the wanted revision, made anew only while it never ran.
+
+    A revision has run when its model was fetched once, and `digests` has it then. Until that moment
+    a wrong image in the operator's settings can be mended without another revision.
+
+    >>> keep({}, Revision("r1", "1"), {"template": {}}, ())
+    {'r1': Kept(number=1, version='1', data={'template': {}})}
+    """
+    record = kept.get(wanted.revision)
+    if record is not None and (wanted.revision in digests or record.data == data):
+        return dict(kept)
+    number = 1 + max((record.number for record in kept.values()), default=0)
+    return {**kept, wanted.revision: Kept(number, wanted.version, data)}
 
 
 def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:

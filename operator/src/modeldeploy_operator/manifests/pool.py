@@ -77,11 +77,13 @@ def build_controller_revision(
 ) -> dict[str, Any]:
     """
     Build the record of a revision: what the user asked for, and the pod template made from it.
+
+    The API server lets nobody change one, so that its number is part of its name.
     """
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": owner.metadata(owner.pool(revision), names.SERVER, revision),
+        "metadata": owner.metadata(f"{owner.pool(revision)}-{number}", names.SERVER, revision),
         "revision": number,
         "data": data,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modeldeploy_operator.manifests.plan import Ground, Kept, build_plan
+from modeldeploy_operator.manifests.plan import Ground, Kept, build_plan, keep
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
@@ -96,7 +96,20 @@ def test_ten_revisions_are_kept() -> None:
     decision = replace(STEADY, pools={"r01": 1})
     plan = build_plan(decision, Ground(OWNER, a_spec(), IMAGES, _many(12)))
     kept = {name for kind, name in _written(plan) if kind == "ControllerRevision"}
-    assert kept == {"mnist-r01", *(f"mnist-r{n:02}" for n in range(4, 13))}
+    assert kept == {"mnist-r01-1", *(f"mnist-r{n:02}-{n}" for n in range(4, 13))}
+
+
+def test_a_record_is_made_anew_only_until_its_model_was_fetched() -> None:
+    """
+    A mended image reaches a revision that never ran, under another number, and no other revision.
+    """
+    spec = a_spec()
+    revision = revisions.revision_of(spec, OWNER.name)
+    old = {revision.revision: _kept(3, spec)}
+    mended = {**old[revision.revision].data, "template": {"mended": True}}
+    assert keep(old, revision, mended, digests={}) == {revision.revision: Kept(4, "1", mended)}
+    assert keep(old, revision, mended, digests={revision.revision: "sha256:0"}) == old
+    assert keep(old, revision, old[revision.revision].data, digests={}) == old
 
 
 def test_an_operators_upgrade_changes_no_pod() -> None:
