@@ -38,7 +38,7 @@ check: lint ## The quick gate: lint, house, unit and scenario tests, coverage of
 	$(BIN)/coverage report --include='$(PURE)'
 
 contract: setup ## The wires: every program against real peers, on this machine.
-	$(BIN)/pytest tests/contract
+	$(BIN)/pytest tests/contract -m "not long"
 
 test: check contract ## The quick gate, the wires, and at most ten minutes of a real cluster.
 	$(BIN)/devcluster up

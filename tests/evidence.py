@@ -2,7 +2,8 @@
 The long tests, and the table of what they showed: `make test-long`.
 
 Everything runs that `make test` leaves out: every cluster scenario in full, the development
-cluster's own life, 20,000 simulated rollouts, and the benchmarks. The table goes into
+cluster's own life, 20,000 simulated rollouts, the long contract tests, and every benchmark in
+bench/, each of which fails when it misses its goals. The table goes into
 docs/evidence/, with the date and the commit.
 """
 
@@ -20,9 +21,10 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/evidence"
 RUNS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("simulation", ["tests/scenario"], {"MODELDEPLOY_ROLLOUTS": "20000"}),
+    ("contract", ["tests/contract", "-m", "long"], {}),
     ("cluster", ["tests/cluster", "tests/devcluster"], {}),
 )
-BENCHMARKS = ("bench/router.py",)
+BENCHMARKS = sorted(path.relative_to(ROOT) for path in (ROOT / "bench").glob("*.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def _figures(case: ET.Element) -> tuple[str, ...]:
     Find what the test itself logged; other programs' lines do not count.
     """
     text = "\n".join(node.text or "" for node in case.findall("system-out"))
-    return tuple(re.findall(r"^INFO +tests\.cluster\S*:\S+\.py:\d+ (.*)$", text, re.MULTILINE))
+    return tuple(re.findall(r"^INFO +tests\.\S*:\S+\.py:\d+ (.*)$", text, re.MULTILINE))
 
 
 def _read(report: Path) -> list[Row]:
@@ -104,7 +106,7 @@ def main() -> None:
     for program in BENCHMARKS:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
         done = subprocess.run(
-            [sys.executable, program],
+            [sys.executable, str(program)],
             cwd=ROOT,
             env=environment,
             capture_output=True,
