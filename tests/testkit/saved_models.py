@@ -14,6 +14,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from testkit import example_models
+
 DTYPES = (
     "float32",
     "float64",
@@ -150,6 +152,7 @@ def _write_all(folder: Path) -> None:
     _kinds(folder / "kinds" / "1")
     _shapes(folder / "shapes" / "1")
     _slow(folder / "slow" / "1")
+    example_models.write(folder / "heads" / "1")
     broken = folder / "broken" / "1"
     broken.mkdir(parents=True)
     (broken / "saved_model.pb").write_bytes(b"This is no SavedModel at all.")

@@ -28,7 +28,7 @@ from modeldeploy_runtime.sources.filesystem import FilesystemSource
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.telemetry.metrics import Metrics
 from modeldeploy_runtime.transports.grpc.server import GrpcServer
-from modeldeploy_runtime.transports.grpc.servicers import Methods
+from modeldeploy_runtime.transports.grpc.servicers import GrpcOptions, Methods
 from modeldeploy_runtime.transports.rest.app import RestApp, RestOptions
 from modeldeploy_runtime.transports.rest.server import RestServer
 
@@ -62,14 +62,22 @@ class Server:
             settings.rest_api_max_body_bytes,
             monitoring.metrics_path(settings.monitoring_config_file),
         )
-        calls = Calls(directory)
+        calls = Calls(directory, check_method_names=settings.enable_signature_method_name_check)
         self._app = RestApp(directory, calls, self._readiness, metrics, executor, options)
         self._rest = self._grpc = None
         if settings.rest_api_port:
             self._rest = RestServer(self._app, settings.rest_api_port, settings.drain_timeout)
         if settings.port:
             workers = settings.grpc_max_threads or max(8, 4 * threads)
-            self._grpc = GrpcServer(Methods(directory, calls), metrics, settings.port, workers)
+            methods = Methods(
+                directory,
+                calls,
+                GrpcOptions(
+                    tensor_content=settings.enable_serialization_as_tensor_content,
+                    session_run=settings.enable_session_run,
+                ),
+            )
+            self._grpc = GrpcServer(methods, metrics, settings.port, workers)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 

@@ -23,8 +23,8 @@ model_config_list: {{
   {others}
 }}
 """
-OTHERS = ("sums", "kinds", "shapes", "slow", "broken", "incomplete")
-LOADABLE = ("half_plus_two", "sums", "kinds", "shapes", "slow")
+LOADABLE = ("half_plus_two", "sums", "kinds", "shapes", "slow", "heads")
+OTHERS = (*LOADABLE[1:], "broken", "incomplete")
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    inference_pb2,
     model_management_pb2,
     predict_pb2,
-    regression_pb2,
+    session_service_pb2,
 )
 
 HALF = "half_plus_two"
@@ -343,20 +341,22 @@ def test_status_errors(
     assert _failure(model_service.GetModelStatus, request_) == (code, message)
 
 
-def test_methods_that_are_not_offered(predictions: Any, model_service: Any) -> None:
+def test_methods_that_are_not_offered(model_service: Any, channel: grpc.Channel) -> None:
     """
     A known method that this server does not offer says so in a sentence.
     """
     unimplemented = grpc.StatusCode.UNIMPLEMENTED
-    calls = (
-        (predictions.Classify, classification_pb2.ClassificationRequest(), "Classify"),
-        (predictions.Regress, regression_pb2.RegressionRequest(), "Regress"),
-        (predictions.MultiInference, inference_pb2.MultiInferenceRequest(), "MultiInference"),
-        (
-            model_service.HandleReloadConfigRequest,
-            model_management_pb2.ReloadConfigRequest(),
-            "HandleReloadConfigRequest",
-        ),
+    request = model_management_pb2.ReloadConfigRequest()
+    assert _failure(model_service.HandleReloadConfigRequest, request) == (
+        unimplemented,
+        "This server does not offer HandleReloadConfigRequest.",
     )
-    for call, request, name in calls:
-        assert _failure(call, request) == (unimplemented, f"This server does not offer {name}.")
+    session_run = channel.unary_unary(
+        "/tensorflow.serving.SessionService/SessionRun",
+        session_service_pb2.SessionRunRequest.SerializeToString,
+        session_service_pb2.SessionRunResponse.FromString,
+    )
+    assert _failure(session_run, session_service_pb2.SessionRunRequest()) == (
+        unimplemented,
+        "This server does not offer SessionRun; --enable_session_run turns it on.",
+    )

@@ -32,6 +32,7 @@ AnyMessage: Any = _class("google.protobuf.Any")
 TensorProto: Any = _class("tensorflow.TensorProto")
 TensorShapeProto: Any = _class("tensorflow.TensorShapeProto")
 SignatureDef: Any = _class("tensorflow.SignatureDef")
+RunOptions: Any = _class("tensorflow.RunOptions")
 
 ModelSpec: Any = _class("tensorflow.serving.ModelSpec")
 PredictRequest: Any = _class("tensorflow.serving.PredictRequest")

@@ -36,7 +36,13 @@ class GrpcFlags:
     )
     enable_signature_method_name_check: bool = flag(
         default=False,
-        help_text="Refuse a Predict that names a signature of another method.",
+        help_text="Refuse calls of signatures whose method_name is another method's.",
+    )
+    enable_session_run: bool = flag(
+        default=False,
+        help_text="Offer SessionService.SessionRun, which reaches every operation of a model's "
+        "graph, those that write files among them.",
+        ours=True,
     )
 
 

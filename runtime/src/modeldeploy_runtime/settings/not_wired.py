@@ -11,8 +11,6 @@ NOT_WIRED = frozenset(
         "enable_batching",
         "enable_grpc_healthcheck_service",
         "enable_per_model_batching_parameters",
-        "enable_serialization_as_tensor_content",
-        "enable_signature_method_name_check",
         "grpc_channel_arguments",
         "grpc_socket_path",
         "mixed_precision",

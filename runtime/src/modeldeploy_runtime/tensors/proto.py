@@ -122,14 +122,7 @@ def _field(proto: Any, dtype: DType) -> Array:
 
 def encode(array: Array, target: Any) -> None:
     """Fill an empty TensorProto with an array, in the field of its type."""
-    dtype = dtypes.of_array(array)
-    if dtype is None:
-        raise errors.InternalError(f"Tensors of type {array.dtype} cannot be sent.")
-    target.dtype = dtype.number
-    # An empty shape is a scalar's, which must be told from no shape at all.
-    target.tensor_shape.SetInParent()
-    for size in array.shape:
-        target.tensor_shape.dim.add().size = size
+    dtype = _describe(array, target)
     if not array.size:
         return
     tag = _PACKED_TAGS.get(dtype.field)
@@ -139,6 +132,29 @@ def encode(array: Array, target: Any) -> None:
         target.MergeFromString(tag + _varint(len(content)) + content)
         return
     getattr(target, dtype.field).extend(_plain(array, dtype))
+
+
+def encode_content(array: Array, target: Any) -> None:
+    """Fill an empty TensorProto with an array, as raw bytes in ``tensor_content``."""
+    dtype = _describe(array, target)
+    if dtype is dtypes.STRING:
+        values = _plain(array, dtype)
+        target.tensor_content = b"".join((*(_varint(len(value)) for value in values), *values))
+    else:
+        target.tensor_content = np.ascontiguousarray(array).tobytes()
+
+
+def _describe(array: Array, target: Any) -> DType:
+    """Fill the type and shape of a TensorProto."""
+    dtype = dtypes.of_array(array)
+    if dtype is None:
+        raise errors.InternalError(f"Tensors of type {array.dtype} cannot be sent.")
+    target.dtype = dtype.number
+    # An empty shape is a scalar's, which must be told from no shape at all.
+    target.tensor_shape.SetInParent()
+    for size in array.shape:
+        target.tensor_shape.dim.add().size = size
+    return dtype
 
 
 def _plain(array: Array, dtype: DType) -> list[Any]:

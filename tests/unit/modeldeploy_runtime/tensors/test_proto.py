@@ -135,3 +135,24 @@ def test_bfloat16_bits() -> None:
     The sixteen bits travel as an integer.
     """
     assert list(proto.to_proto(np.array([1.0], ml_dtypes.bfloat16)).half_val) == [0x3F80]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([b"", b"a", b"\xff" * 300], object),
+        np.array(b"a", object),
+        np.array([[1, 2]], np.int16),
+        np.zeros((0, 2), np.float64),
+    ],
+)
+def test_content(array: Any) -> None:
+    """
+    Raw bytes give back what they were made of, strings with their lengths before them.
+    """
+    target = messages.TensorProto()
+    proto.encode_content(array, target)
+    assert not target.string_val
+    back = proto.decode("x", target)
+    assert back.shape == array.shape
+    assert back.tolist() == array.tolist()

@@ -17,19 +17,18 @@ import grpc
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables.errors import ServingError
 from modeldeploy_runtime.telemetry.metrics import Call, Metrics
+from modeldeploy_runtime.transports import pins
 from modeldeploy_runtime.transports.grpc import errors
+from modeldeploy_runtime.transports.grpc.asked import Asked
 from modeldeploy_runtime.transports.grpc.servicers import Methods
 from modeldeploy_runtime.transports.in_flight import InFlight
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
-_NOT_OFFERED = {
-    PREDICTION_SERVICE: ("Classify", "Regress", "MultiInference"),
-    MODEL_SERVICE: ("HandleReloadConfigRequest",),
-}
+SESSION_SERVICE = "tensorflow.serving.SessionService"
+_NOT_OFFERED = {MODEL_SERVICE: ("HandleReloadConfigRequest",)}
 
-# Takes the request, the record of the call, and the deadline in seconds of time.monotonic.
-Method = Callable[[Any, Call, float | None], Any]
+Method = Callable[[Any, Asked], Any]
 
 _log = logging.getLogger(__name__)
 
@@ -64,9 +63,21 @@ class GrpcServer:
     def _handlers(self, methods: Methods) -> list[grpc.GenericRpcHandler]:
         offered = {
             PREDICTION_SERVICE: {
+                "Classify": self._handler(
+                    "classify", methods.classify, messages.ClassificationRequest
+                ),
+                "Regress": self._handler("regress", methods.regress, messages.RegressionRequest),
                 "Predict": self._handler("predict", methods.predict, messages.PredictRequest),
+                "MultiInference": self._handler(
+                    "multi_inference", methods.multi_inference, messages.MultiInferenceRequest
+                ),
                 "GetModelMetadata": self._handler(
                     "metadata", methods.get_model_metadata, messages.GetModelMetadataRequest
+                ),
+            },
+            SESSION_SERVICE: {
+                "SessionRun": self._handler(
+                    "session_run", methods.session_run, messages.SessionRunRequest
                 ),
             },
             MODEL_SERVICE: {
@@ -89,7 +100,8 @@ class GrpcServer:
             code = "OK"
             with self.in_flight:
                 try:
-                    return method(request, call, _deadline(context))
+                    asked = Asked(call, _deadline(context), context.invocation_metadata())
+                    return method(request, asked)
                 except ServingError as error:
                     code = error.code.name
                     context.abort(errors.status_code(error.code), errors.shorten(error.message))
@@ -98,6 +110,8 @@ class GrpcServer:
                     _log.exception("A %s call failed.", api)
                     context.abort(grpc.StatusCode.INTERNAL, "The server failed; its log says why.")
                 finally:
+                    if call.version:
+                        context.set_trailing_metadata(((pins.VERSION, call.version),))
                     self._metrics.answered(call, code, time.perf_counter() - started)
 
         return grpc.unary_unary_rpc_method_handler(

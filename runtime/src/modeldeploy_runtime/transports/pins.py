@@ -1,0 +1,53 @@
+"""
+Pins: a version or label that a header (REST) or metadata (gRPC) asks for: pure.
+
+They are for clients that cannot change the path or the message, and for proxies that read no
+messages.  A path or message that chooses for itself must agree: a request that asks for two things
+is refused, as no answer would be right.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from modeldeploy_runtime.servables.errors import InvalidArgumentError
+from modeldeploy_runtime.servables.ids import Selector
+
+VERSION, LABEL = "x-model-version", "x-model-label"
+_MAX_VERSION = (1 << 63) - 1
+
+
+def choose(named: Selector, headers: Iterable[tuple[str, str]]) -> Selector:
+    """
+    Join what a path or message names with what headers, given with names in lower case, ask for.
+
+    Raises:
+        InvalidArgumentError: They do not agree, or a version is not a number.
+    """
+    for name, value in headers:
+        if name == VERSION:
+            named = _join(named, Selector(named.name, version=_number(value)))
+        elif name == LABEL:
+            named = _join(named, Selector(named.name, label=value))
+    return named
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > _MAX_VERSION:
+        raise InvalidArgumentError(f'{VERSION} must be the number of a version, not "{text}".')
+    return int(text)
+
+
+def _join(named: Selector, pin: Selector) -> Selector:
+    if named.version is None and named.label is None:
+        return replace(pin, name=named.name)
+    if named != pin:
+        raise InvalidArgumentError(
+            f"The request asks for {_show(named)} and for {_show(pin)}; it may ask for one only."
+        )
+    return named
+
+
+def _show(selector: Selector) -> str:
+    if selector.label is not None:
+        return f'the label "{selector.label}"'
+    return f"version {selector.version}"

@@ -1,0 +1,70 @@
+"""
+Pins by header: they choose where nobody else does, and contradict nobody.
+"""
+
+import pytest
+
+from modeldeploy_runtime.servables.errors import InvalidArgumentError
+from modeldeploy_runtime.servables.ids import Selector
+from modeldeploy_runtime.transports import pins
+
+VERSION, LABEL = pins.VERSION, pins.LABEL
+
+
+@pytest.mark.parametrize(
+    ("named", "headers", "expected"),
+    [
+        (Selector("m"), [], Selector("m")),
+        (Selector("m"), [("user-agent", "x")], Selector("m")),
+        (Selector("m"), [(VERSION, "3")], Selector("m", version=3)),
+        (Selector("m"), [(VERSION, "003")], Selector("m", version=3)),
+        (Selector("m"), [(LABEL, "canary")], Selector("m", label="canary")),
+        (Selector("m"), [(VERSION, "3"), (VERSION, "3")], Selector("m", version=3)),
+        (Selector("m", version=3), [(VERSION, "3")], Selector("m", version=3)),
+        (Selector("m", label="a"), [(LABEL, "a")], Selector("m", label="a")),
+    ],
+)
+def test_choice(named: Selector, headers: list[tuple[str, str]], expected: Selector) -> None:
+    """
+    A header chooses where the request does not, and may repeat what it says.
+    """
+    assert pins.choose(named, headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("named", "headers", "message"),
+    [
+        (
+            Selector("m", version=2),
+            [(VERSION, "3")],
+            "The request asks for version 2 and for version 3; it may ask for one only.",
+        ),
+        (
+            Selector("m", label="a"),
+            [(VERSION, "3")],
+            'The request asks for the label "a" and for version 3; it may ask for one only.',
+        ),
+        (
+            Selector("m"),
+            [(VERSION, "3"), (LABEL, "a")],
+            'The request asks for version 3 and for the label "a"; it may ask for one only.',
+        ),
+        (
+            Selector("m"),
+            [(VERSION, "new")],
+            'x-model-version must be the number of a version, not "new".',
+        ),
+        (
+            Selector("m"),
+            [(VERSION, str(1 << 63))],
+            'x-model-version must be the number of a version, not "9223372036854775808".',
+        ),
+    ],
+)
+def test_contradictions(named: Selector, headers: list[tuple[str, str]], message: str) -> None:
+    """
+    A request that asks for two versions is refused, and so is a version that is no number.
+    """
+    with pytest.raises(InvalidArgumentError) as caught:
+        pins.choose(named, headers)
+    assert caught.value.message == message
