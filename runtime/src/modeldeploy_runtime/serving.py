@@ -17,15 +17,13 @@ from typing import Any
 from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
-from modeldeploy_runtime.lifecycle.manager import Manager, Retries
+from modeldeploy_runtime.lifecycle.manager import Manager
 from modeldeploy_runtime.loaders import cpus
-from modeldeploy_runtime.loaders.port import LoadOptions
-from modeldeploy_runtime.loaders.savedmodel import SavedModelLoader
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import State
 from modeldeploy_runtime.settings import Settings, monitoring
-from modeldeploy_runtime.sources.filesystem import FilesystemSource
 from modeldeploy_runtime.sources.models import ServedModel
+from modeldeploy_runtime.supply import Lifecycle
 from modeldeploy_runtime.telemetry.metrics import Metrics
 from modeldeploy_runtime.transports.grpc.server import GrpcServer
 from modeldeploy_runtime.transports.grpc.servicers import GrpcOptions, Methods
@@ -45,14 +43,8 @@ class Server:
         self._settings = settings
         models = list(models)
         threads = cpus.available()
-        self._loader = SavedModelLoader(_load_options(settings))
-        manager = Manager(
-            self._loader,
-            Retries(settings.max_num_load_retries, settings.load_retry_interval_micros / 1e6),
-        )
-        self._source = FilesystemSource(
-            models, manager.set_aspired, settings.file_system_poll_wait_seconds
-        )
+        self._lifecycle = Lifecycle(settings, models)
+        manager, self._source = self._lifecycle.manager, self._lifecycle.source
         directory = Directory(manager, {model.name: model.labels for model in models})
         self._readiness = Readiness(directory, self._source.problem)
         metrics = Metrics(lambda: _states(manager, directory.names))
@@ -90,7 +82,7 @@ class Server:
         if self._grpc:
             self._grpc.start()
         # TensorFlow takes seconds to import: they pass while the first version is looked for.
-        threading.Thread(target=self._loader.prepare, name="prepare", daemon=True).start()
+        threading.Thread(target=self._lifecycle.prepare, name="prepare", daemon=True).start()
         self._source.start()
         _log.info(
             "Listening: gRPC on port %d, REST on port %d (0 means not at all).",
@@ -127,6 +119,7 @@ class Server:
         cut += self._grpc.in_flight.count if self._grpc else 0
         if cut:
             _log.warning("%d requests were cut: they took too long to wait for.", cut)
+        self._source.close()
         _log.info("The server has stopped.")
 
     async def _wait(self, *work: Coroutine[Any, Any, Any]) -> None:
@@ -135,16 +128,6 @@ class Server:
         hurry = asyncio.create_task(self._hurry.wait())
         await asyncio.wait((everything, hurry), return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
-
-
-def _load_options(settings: Settings) -> LoadOptions:
-    return LoadOptions(
-        warmup=settings.enable_model_warmup,
-        warmup_iterations=settings.num_request_iterations_for_warmup,
-        intra_op_threads=settings.tensorflow_intra_op_parallelism,
-        inter_op_threads=settings.tensorflow_inter_op_parallelism,
-        tags=tuple(settings.saved_model_tags.split(",")),
-    )
 
 
 def _states(manager: Manager, names: Iterable[str]) -> Iterable[tuple[ServableId, State]]:

@@ -36,7 +36,38 @@ class Storage:
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._files: Any = fsspec.filesystem(location.protocol, **_options(location.protocol))
+        self._files: Any = _filesystem(location.protocol)
+
+    def list_folders(self) -> list[str]:
+        """
+        Name the folders below the base path, which may be versions.
+
+        Raises:
+            FetchError: The base path or the storage is not there, or does not answer.
+        """
+        root = self._location.path.rstrip("/")
+        try:
+            self._files.invalidate_cache()
+            found = self._files.ls(root + "/" * (self._location.protocol == "http"), detail=True)
+        except Exception as error:
+            raise classify(error, f"Listing {self._location.uri}") from error
+        folders = (
+            str(info["name"]).rstrip("/")
+            for info in found
+            if info["type"] == "directory" or str(info["name"]).endswith("/")
+        )
+        stripped = self._files._strip_protocol(root).rstrip("/")  # noqa: SLF001 - fsspec's own
+        return [
+            unquote(posixpath.basename(path))
+            for path in folders
+            if posixpath.dirname(path).rstrip("/") == stripped
+        ]
+
+    def manifest(self, files: Mapping[str, RemoteFile]) -> bytes | None:
+        """Read the manifest of a version, if it has one."""
+        if completeness.MANIFEST not in files:
+            return None
+        return self.read_whole(files[completeness.MANIFEST].path)
 
     def list_version(self, version: str) -> dict[str, RemoteFile]:
         """
@@ -76,7 +107,7 @@ class Storage:
         container, _, prefix = root.partition("/")
         if self._location.protocol == "s3":
             self._files.call_s3("list_objects_v2", Bucket=container, Prefix=prefix, MaxKeys=1)
-        elif not Path(self._location.container).is_dir():
+        elif self._location.protocol == "file" and not Path(self._location.container).is_dir():
             raise FetchError(
                 Code.STORAGE_NOT_FOUND, f"There is no such place as {self._location.what}."
             )
@@ -122,6 +153,15 @@ class Storage:
             )
         state = str(info.get("ETag") or info.get("mtime") or "")
         return RemoteFile(url, int(size), state)
+
+
+def _filesystem(protocol: str) -> Any:
+    try:
+        return fsspec.filesystem(protocol, **_options(protocol))
+    except (ImportError, ValueError) as error:
+        raise FetchError(
+            Code.INVALID_URI, f"The storage {protocol}:// cannot be used here: {error}."
+        ) from error
 
 
 def _options(protocol: str) -> dict[str, Any]:

@@ -3,9 +3,12 @@ Reads the URI of a model: pure.
 
     s3://BUCKET/path   https://HOST/path   http://HOST/path
     pvc://CLAIM/path   file:///path        /path
+
+A server that reads its models itself takes any other scheme that fsspec knows, too.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -45,16 +48,16 @@ class Location:
         return f"{self.uri.rstrip('/')}/{version}"
 
 
-def parse(uri: str, pvc_root: str = "/pvc") -> Location:
+def parse(uri: str, pvc_root: str = "/pvc", more: Collection[str] = ()) -> Location:
     """
-    Read a URI.
+    Read a URI; ``more`` names further schemes, whose storages fsspec calls the same.
 
     Raises:
         FetchError: The URI is not one of those above.
     """
     if uri.startswith("/"):
         uri = f"file://{uri}"
-    parts = _split(uri)
+    parts = _split(uri, {*SCHEMES, *more})
     if parts.scheme == "file":
         return _file(uri, parts.netloc, unquote(parts.path))
     if not parts.netloc:
@@ -64,16 +67,19 @@ def parse(uri: str, pvc_root: str = "/pvc") -> Location:
         return Location("s3", parts.netloc, path, f"the bucket {parts.netloc}", uri)
     if parts.scheme == "pvc":
         return _claim(uri, parts.netloc, unquote(parts.path), pvc_root)
-    return Location("http", "", uri.rstrip("/"), f"the server {parts.netloc}", uri)
+    if parts.scheme in SCHEMES:
+        return Location("http", "", uri.rstrip("/"), f"the server {parts.netloc}", uri)
+    path = f"{parts.netloc}{parts.path}".rstrip("/")
+    return Location(parts.scheme, parts.netloc, path, f"the storage {parts.netloc}", uri)
 
 
-def _split(uri: str) -> SplitResult:
+def _split(uri: str, schemes: Collection[str]) -> SplitResult:
     try:
         parts = urlsplit(uri)
     except ValueError as error:
         raise _invalid(uri, f"it cannot be read: {error}") from error
-    if parts.scheme not in SCHEMES:
-        raise _invalid(uri, f"the scheme must be one of {', '.join(SCHEMES)}")
+    if parts.scheme not in schemes:
+        raise _invalid(uri, f"the scheme must be one of {', '.join(sorted(schemes))}")
     if parts.query or parts.fragment:
         raise _invalid(uri, "it has a query or a fragment")
     if ".." in PurePosixPath(unquote(parts.path)).parts:

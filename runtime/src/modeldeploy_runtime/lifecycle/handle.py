@@ -6,6 +6,7 @@ handle has been given back, so that a swap of versions never breaks a request.
 """
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -26,32 +27,47 @@ class Lease(Generic[Held]):
         self.held = held
         self._users = 0
         self._closed = False
-        self._changed = threading.Condition(threading.Lock())
+        self._then: Callable[[], None] | None = None
+        self._lock = threading.Lock()
 
     def enter(self) -> bool:
         """Count one user more, unless the lease is closed."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return False
             self._users += 1
             return True
 
     def leave(self) -> None:
-        """Count one user less."""
-        with self._changed:
+        """Count one user less; the last one to leave a closed lease tells whoever closed it."""
+        with self._lock:
             self._users -= 1
-            if not self._users and self._closed:
-                self._changed.notify_all()
+            then = None if self._users else self._take()
+        if then is not None:
+            then()
 
-    def close(self) -> None:
-        """Let nobody in any more."""
-        with self._changed:
+    def close(self, then: Callable[[], None]) -> None:
+        """Let nobody in any more; ``then`` is called once, at once or by the last user's thread."""
+        with self._lock:
             self._closed = True
+            self._then = then
+            ready = None if self._users else self._take()
+        if ready is not None:
+            ready()
 
-    def wait_unused(self) -> None:
-        """Return when the last user has left a closed lease."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._users)
+    def expire(self) -> int:
+        """Wait no longer for the users of a closed lease, and count those who are still there."""
+        with self._lock:
+            left = self._users
+            then = self._take()
+        if then is None:
+            return 0
+        then()
+        return left
+
+    def _take(self) -> Callable[[], None] | None:
+        then, self._then = self._then, None
+        return then
 
 
 class Handle:

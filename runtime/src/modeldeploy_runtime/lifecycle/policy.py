@@ -1,12 +1,12 @@
 """
 Decides what to do next with the versions of one model: pure, stateless, idempotent.
 
-This is TensorFlow Serving's availability-preserving policy: a version goes only when another one
-can answer in its place, at the price of holding both in memory for a while.
+The two transition policies are TensorFlow Serving's; each stands in a file of its own and sees the
+versions of one model, the oldest first.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modeldeploy_runtime.servables.states import State
@@ -36,20 +36,12 @@ class Action:
     version: int
 
 
-def next_action(versions: Sequence[VersionSnapshot]) -> Action | None:
-    """
-    Choose the next action for one model, or none.
+Policy = Callable[[Sequence[VersionSnapshot]], Action | None]
 
-    The lowest unwanted version is unloaded when nothing is wanted, when a wanted version answers,
-    or when another unwanted one still does.  Otherwise the highest wanted version is loaded, one
-    at a time.
-    """
-    aspired = [version for version in versions if version.aspired]
-    leaving = [v for v in versions if v.state is State.AVAILABLE and not v.aspired]
-    replaced = any(version.state is State.AVAILABLE for version in aspired)
-    if leaving and (not aspired or replaced or len(leaving) > 1):
-        return Action(Verb.UNLOAD, min(version.version for version in leaving))
+
+def load_newest(versions: Sequence[VersionSnapshot]) -> Action | None:
+    """Load the newest wanted version that has not been tried, one at a time."""
     if any(version.state is State.LOADING for version in versions):
         return None
-    waiting = [version.version for version in aspired if version.state is State.START]
-    return Action(Verb.LOAD, max(waiting)) if waiting else None
+    waiting = [v.version for v in versions if v.aspired and v.state is State.START]
+    return Action(Verb.LOAD, waiting[-1]) if waiting else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.tensors.dtypes import Array, TensorSpec
 
 
@@ -67,11 +68,34 @@ class Model(Protocol):
         """Give all memory back; nobody uses the model any more."""
 
 
-class Loader(Protocol):
-    """Loads versions; the manager calls it from a thread of its own for each load."""
+class Platform(Protocol):
+    """
+    Loads versions of one kind of model; one instance serves all models of that kind.
 
-    def load(self, path: Path) -> Model:
-        """Load one version, warmed up and ready, or raise a ``LoadError``."""
+    ``load`` is called from several threads at once, never twice at a time for one version.
+    """
+
+    def prepare(self) -> None:
+        """Do what depends on no model, such as importing a framework; it may be called again."""
+
+    def estimate(self, path: Path) -> int:
+        """Estimate the bytes of memory that a version will need: an upper bound."""
+
+    def load(self, servable: ServableId, path: Path) -> Model:
+        """Load one version from a local folder, warmed up and ready, or raise a ``LoadError``."""
+
+
+class Loader(Protocol):
+    """Loads one version of one model; used by one thread at a time."""
+
+    def estimate(self) -> int:
+        """Bring the files to where they can be read, and estimate the bytes of memory needed."""
+
+    def load(self) -> Model:
+        """Load the version, warmed up and ready, or raise a ``LoadError``."""
+
+    def clean(self) -> None:
+        """Remove what was brought: the version is unloaded, or will not be loaded."""
 
 
 @dataclass(frozen=True, slots=True)

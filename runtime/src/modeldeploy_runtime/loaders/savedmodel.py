@@ -20,9 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldeploy_runtime.loaders import cpus, signatures, warmup
+from modeldeploy_runtime.loaders import cpus, memory, signatures, warmup
 from modeldeploy_runtime.loaders.port import LoadOptions
 from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.tensors.dtypes import Array
 
 _log = logging.getLogger(__name__)
@@ -104,21 +105,34 @@ class SavedModel:
         self._session.close()
         del self._session
         gc.collect()
+        memory.give_back()
 
 
-class SavedModelLoader:
-    """Loads SavedModels; one instance serves all models."""
+class SavedModelPlatform:
+    """Loads SavedModels: the platform ``tensorflow``."""
 
     def __init__(self, options: LoadOptions) -> None:
         self._options = options
         self._first_load = threading.Lock()
+        self._prepared = False
 
     def prepare(self) -> None:
-        """Do what does not depend on a model: import TensorFlow."""
-        with self._first_load:
-            tensorflow()
+        """
+        Import TensorFlow, and have it make the threads that all models share.
 
-    def load(self, path: Path) -> SavedModel:
+        They would otherwise be made by the first load and be as nice as its thread.
+        """
+        with self._first_load:
+            v1 = tensorflow().compat.v1
+            if not self._prepared:
+                v1.Session(graph=v1.Graph(), config=self._config()).close()
+                self._prepared = True
+
+    def estimate(self, path: Path) -> int:
+        """Estimate the bytes of memory by the size of the files."""
+        return memory.size_of(path)
+
+    def load(self, servable: ServableId, path: Path) -> SavedModel:
         """
         Load and warm up one version.
 
@@ -130,7 +144,9 @@ class SavedModelLoader:
         try:
             model = self._open(path)
             if self._options.warmup:
-                warmup.replay(model, path, self._options.warmup_iterations)
+                count = warmup.replay(model, path, self._options.warmup_iterations)
+                if count:
+                    _log.info("Replayed %d warm-up records of %s.", count, servable)
         except Exception as error:
             if model is not None:
                 model.unload()
@@ -141,13 +157,8 @@ class SavedModelLoader:
 
     def _open(self, path: Path) -> SavedModel:
         v1 = tensorflow().compat.v1
-        threads = cpus.available()
-        config = v1.ConfigProto(
-            intra_op_parallelism_threads=self._options.intra_op_threads or threads,
-            inter_op_parallelism_threads=self._options.inter_op_threads or 1,
-        )
         graph = v1.Graph()
-        session = v1.Session(graph=graph, config=config)
+        session = v1.Session(graph=graph, config=self._config())
         try:
             with graph.as_default():
                 meta_graph = v1.saved_model.load(session, list(self._options.tags), str(path))
@@ -155,6 +166,12 @@ class SavedModelLoader:
             session.close()
             raise
         return SavedModel(session, meta_graph.signature_def)
+
+    def _config(self) -> Any:
+        return tensorflow().compat.v1.ConfigProto(
+            intra_op_parallelism_threads=self._options.intra_op_threads or cpus.available(),
+            inter_op_parallelism_threads=self._options.inter_op_threads or 1,
+        )
 
 
 def _as_load_error(error: Exception) -> errors.LoadError:

@@ -5,7 +5,6 @@ The records lie in ``assets.extra/tf_serving_warmup_requests`` inside the versio
 failure fails the load, as it would fail the first client otherwise.
 """
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ from modeldeploy_runtime.tensors import proto
 FILE = Path("assets.extra", "tf_serving_warmup_requests")
 MAX_RECORDS = 1000
 DEFAULT_SIGNATURE = "serving_default"
-
-_log = logging.getLogger(__name__)
 
 
 def replay(model: Model, folder: Path, iterations: int = 1) -> int:
@@ -47,7 +44,6 @@ def replay(model: Model, folder: Path, iterations: int = 1) -> int:
             errors.Code.DATA_LOSS,
             permanent=True,
         ) from error
-    _log.info("Replayed %d warm-up records of %s.", count, folder)
     return count
 
 

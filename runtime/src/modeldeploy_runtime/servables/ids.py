@@ -1,17 +1,43 @@
-"""Names of servables, and the ways in which a client may choose one."""
+"""
+Names of servables, and the ways in which a client may choose one.
 
-from dataclasses import dataclass
+A version is the name of its folder.  Where that is a number it is the version's number too, as in
+TensorFlow Serving; any other name gets a number of at least 2**62 that follows from the name alone,
+for messages that can carry nothing else.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+FIRST_DERIVED = 1 << 62
+"""Numbers from here on stand for versions whose names are no numbers."""
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+Rank = tuple[tuple[str | int, ...], str]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ServableId:
-    """One version of one model."""
+    """One version of one model; the number tells versions apart, the name is for people."""
 
     name: str
     version: int
+    version_name: str = field(default="", compare=False)
+
+    @property
+    def version_text(self) -> str:
+        """The version as people know it."""
+        return self.version_name or str(self.version)
+
+    @property
+    def rank(self) -> Rank:
+        """What sorts versions from the oldest to the newest."""
+        return rank(self.version_text)
 
     def __str__(self) -> str:
-        return f"{{name: {self.name} version: {self.version}}}"
+        return f"{{name: {self.name} version: {self.version_text}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +51,48 @@ class Selector:
     name: str
     version: int | None = None
     label: str | None = None
+    version_name: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         if self.version is None:
             return f"Latest({self.name})"
-        return f"Specific({self.name}, {self.version})"
+        return f"Specific({self.name}, {self.version_name or self.version})"
+
+
+def parse_number(name: str) -> int | None:
+    """
+    Read a folder's name as a version number; leading zeros are allowed.
+
+    >>> parse_number("00000123"), parse_number("latest")
+    (123, None)
+    """
+    if not (name.isascii() and name.isdigit()):
+        return None
+    number = int(name)
+    return number if number < 1 << 63 else None
+
+
+def version_number(name: str) -> int:
+    """
+    Find the number of a version: its own, or one that follows from its name for ever.
+
+    >>> version_number("007"), version_number("2024-11-05T10-00") >= 2**62
+    (7, True)
+    """
+    number = parse_number(name)
+    if number is not None:
+        return number
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return FIRST_DERIVED + int.from_bytes(digest[:8], "big") % FIRST_DERIVED
+
+
+def rank(version_name: str) -> Rank:
+    """
+    Order versions: runs of digits count as numbers, so that numbers rank by value.
+
+    >>> sorted(["v10", "10", "v9", "9", "2024-02-01"], key=rank)
+    ['9', '10', '2024-02-01', 'v9', 'v10']
+    """
+    parts = _DIGITS.split(version_name)
+    key = tuple(int(part) if index % 2 else part for index, part in enumerate(parts))
+    return key, version_name

@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass
 
 from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.servables.ids import ServableId
 
 
 class State(enum.Enum):
@@ -32,11 +33,36 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 @dataclass(frozen=True, slots=True)
 class VersionStatus:
-    """What the status of one version says: ``END`` with an error is a load that failed."""
+    """
+    What is known of one version: ``END`` with an error is a load that failed.
+
+    Attributes:
+        problem: Why a version that is still wanted is not there yet, or nothing.
+        created: When the version was first wanted, in seconds since 1970.
+        since: When it came into its state, in seconds since 1970.
+        load_seconds: How long its load took, once it is over.
+        memory_bytes: What it holds, as measured or else as estimated; 0 before it is loaded.
+    """
 
     version: int
     state: State
     error: errors.ServingError | None = None
+    name: str = ""
+    problem: str = ""
+    created: float = 0.0
+    since: float = 0.0
+    load_seconds: float = 0.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StateEvent:
+    """A version has come into a state, at a time in seconds since 1970."""
+
+    id: ServableId
+    state: State
+    error: errors.ServingError | None
+    at: float
 
 
 def may_follow(before: State, after: State) -> bool:

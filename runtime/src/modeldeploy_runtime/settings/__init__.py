@@ -16,7 +16,7 @@ from modeldeploy_runtime.servables.errors import InvalidArgumentError
 from modeldeploy_runtime.settings import contradictions
 from modeldeploy_runtime.settings.groups import Settings
 from modeldeploy_runtime.settings.not_wired import NOT_WIRED
-from modeldeploy_runtime.sources import config_file
+from modeldeploy_runtime.sources import config_file, router
 from modeldeploy_runtime.sources.models import ServedModel
 
 __all__ = ["Settings", "models", "notices", "parse"]
@@ -48,7 +48,7 @@ def models(settings: Settings) -> list[ServedModel]:
     """
     try:
         if not settings.model_config_file:
-            base = config_file.base_path(settings.model_name, settings.model_base_path)
+            base = router.check_base_path(settings.model_name, settings.model_base_path)
             return [ServedModel(settings.model_name, base)]
         path = Path(settings.model_config_file)
         return config_file.parse(path.read_text(), str(path))

@@ -2,24 +2,58 @@
 
 from dataclasses import dataclass
 
-from modeldeploy_runtime.flags import flag
+from modeldeploy_runtime.flags import Duration, flag
 
 
 @dataclass(frozen=True)
 class LoadFlags:
     """Loading, warming up and unloading."""
 
+    version_transition_policy: str = flag(
+        "availability_preserving",
+        "How a version takes another one's place: `availability_preserving` unloads the old one "
+        "when the new one answers, `resource_preserving` before the new one is loaded.",
+        ours=True,
+        choices=("availability_preserving", "resource_preserving"),
+    )
+    refuse_incompatible_versions: bool = flag(
+        default=False,
+        help_text="Do not serve a version whose signatures break those of the one that serves.",
+        ours=True,
+    )
     num_load_threads: int = flag(
-        0, "How many versions are loaded at once; 0 stands for the default.", least=0
+        0,
+        "How many versions that replace others are loaded at once; models that answer nothing yet "
+        "are loaded four for each CPU, at least 8.",
+        least=0,
+        shown="one for each CPU, at least 4",
     )
     num_unload_threads: int = flag(
-        0, "How many versions are unloaded at once; 0 stands for the default.", least=0
+        0,
+        "How many versions are unloaded at once, once their last request is answered.",
+        least=0,
+        shown="one for each CPU, at least 4",
+    )
+    unload_timeout: Duration = flag(
+        Duration(300),
+        "How long an unload waits for the requests of its version; 0 waits for ever.",
+        ours=True,
+        shown="5m",
+    )
+    memory_limit_bytes: int = flag(
+        0,
+        "What this process may use: a load that does not fit waits or is refused.",
+        ours=True,
+        least=0,
+        shown="what the cgroup and the machine grant",
     )
     max_num_load_retries: int = flag(
         5, "How often a load that may succeed yet is tried again; bad files are not.", least=0
     )
     load_retry_interval_micros: int = flag(
-        60_000_000, "Microseconds between two tries; a negative number waits not at all."
+        60_000_000,
+        "The longest wait between two tries, in microseconds: the last wait is as long, each one "
+        "before it half of the next; a negative number waits not at all.",
     )
     enable_model_warmup: bool = flag(
         default=True,

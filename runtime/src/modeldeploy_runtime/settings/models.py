@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from modeldeploy_runtime.flags import flag
+from modeldeploy_runtime.flags import Duration, flag
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class ModelFlags:
     )
     model_base_path: str = flag(
         "",
-        "The folder with the model's version folders: an absolute path. "
+        "The folder with the model's version folders: an absolute path or a URI that fsspec reads. "
         "`${MODEL_BASE_PATH}/${MODEL_NAME}` of the environment stands in for it.",
     )
     model_config_file: str = flag(
@@ -41,4 +41,23 @@ class SourceFlags:
         1,
         "Seconds between two looks at the folders; "
         "0 looks until every version is judged, and a negative number never.",
+    )
+    storage_poll_longest_wait: Duration = flag(
+        Duration(60),
+        "The longest time between two looks at a storage elsewhere: "
+        "while nothing changes there, the waits double up to it.",
+        ours=True,
+        shown="60s",
+    )
+    version_names: str = flag(
+        "numbers",
+        "`numbers` serves only folders whose names are numbers, `any` those with other names, too.",
+        ours=True,
+        choices=("numbers", "any"),
+    )
+    model_cache_dir: str = flag(
+        "",
+        "The folder for versions that are brought from a storage elsewhere, and kept there for the "
+        "next start; without it a temporary one is made.",
+        ours=True,
     )

@@ -15,8 +15,6 @@ NOT_WIRED = frozenset(
         "grpc_socket_path",
         "mixed_precision",
         "model_config_file_poll_wait_seconds",
-        "num_load_threads",
-        "num_unload_threads",
         "remove_unused_fields_from_bundle_metagraph",
         "rest_api_enable_cors_support",
         "rest_api_num_threads",

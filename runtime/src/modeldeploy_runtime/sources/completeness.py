@@ -32,11 +32,20 @@ def manifest_files(text: bytes) -> dict[str, int]:
         raise ValueError(f"{MANIFEST} cannot be read: {error}") from error
 
 
-def what_is_missing(sizes: Mapping[str, int], manifest: bytes | None = None) -> str | None:
+def manifest_digests(text: bytes) -> dict[str, str]:
+    """Read the SHA-256 of those files for which a valid manifest gives one as ``sha256``."""
+    files = json.loads(text)["files"]
+    return {str(name): str(entry["sha256"]) for name, entry in files.items() if "sha256" in entry}
+
+
+def what_is_missing(
+    sizes: Mapping[str, int], manifest: bytes | None = None, *, saved_model: bool = True
+) -> str | None:
     """
     Name what a version still lacks, in a sentence, or ``None`` where it is complete.
 
-    ``sizes`` maps the paths of all files, relative to the version's folder, to their sizes.
+    ``sizes`` maps the paths of all files, relative to the version's folder, to their sizes.  Of a
+    model that is no SavedModel nobody knows which files belong to it: any will do.
     """
     if MARKER in sizes:
         return None
@@ -45,6 +54,8 @@ def what_is_missing(sizes: Mapping[str, int], manifest: bytes | None = None) -> 
             return _missing_by_manifest(sizes, manifest_files(manifest))
         except ValueError as error:
             return str(error)
+    if not saved_model:
+        return None if sizes else "It holds no files."
     if not any(graph in sizes for graph in GRAPHS):
         return "It holds no saved_model.pb."
     return _missing_variables(sizes)

@@ -1,16 +1,16 @@
 """Reads the file of ``--model_config_file``: TensorFlow Serving's ModelServerConfig as text."""
 
-from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
 
+from modeldeploy_runtime.loaders import platforms
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.sources import router
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.sources.version_policy import All, Latest, Specific, VersionPolicy
 
-PLATFORM = "tensorflow"
 _MESSAGE = "tensorflow.serving.ModelServerConfig"
 
 
@@ -47,31 +47,17 @@ def _model(entry: Any) -> ServedModel:
             "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
             f"ModelServerConfig::model_platform, model name is {entry.name}"
         )
-    if entry.model_platform != PLATFORM:
+    if entry.model_platform not in platforms.names():
         raise errors.InvalidArgumentError(
             f"Model {entry.name} requests unsupported platform {entry.model_platform}"
         )
     return ServedModel(
         entry.name,
-        base_path(entry.name, entry.base_path),
+        router.check_base_path(entry.name, entry.base_path),
         _policy(entry.model_version_policy),
         dict(entry.version_labels),
+        entry.model_platform,
     )
-
-
-def base_path(name: str, text: str) -> Path:
-    """
-    Read a base path, which must be absolute.
-
-    Raises:
-        InvalidArgumentError: The path is relative or on a storage that is not a file system.
-    """
-    path = text.removeprefix("file://")
-    if not path.startswith("/"):
-        raise errors.InvalidArgumentError(
-            f"Expected model {name} to have an absolute path or URI; got base_path()={text}"
-        )
-    return Path(path)
 
 
 def _policy(message: Any) -> VersionPolicy:

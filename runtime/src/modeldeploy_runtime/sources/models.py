@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from modeldeploy_runtime.sources.version_policy import Latest, VersionPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One model: where its version folders are, which are wanted, and what labels they have."""
+    """
+    One model: where its version folders are, which are wanted, and what labels they have.
+
+    ``base_path`` is an absolute path or a URI.
+    """
 
     name: str
-    base_path: Path
+    base_path: str
     policy: VersionPolicy = field(default_factory=Latest)
     labels: Mapping[str, int] = field(default_factory=dict)
+    platform: str = "tensorflow"

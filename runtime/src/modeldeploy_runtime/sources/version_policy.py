@@ -1,17 +1,20 @@
 """
 Which of the versions that exist are to be served: pure.
 
-``Latest(2)`` of 1, 2 and 3 gives 2 and 3; ``All()`` gives all three; ``Specific`` gives those that
+``Latest(2)`` of 1, 2 and 3 gives 3 and 2; ``All()`` gives all three; ``Specific`` gives those that
 it names and that exist.
 """
 
-from collections.abc import Iterable
+import enum
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from modeldeploy_runtime.servables import ids
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The highest version numbers."""
+    """The newest versions."""
 
     count: int = 1
 
@@ -23,7 +26,7 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class Specific:
-    """The named versions."""
+    """The named versions, by their numbers."""
 
     versions: frozenset[int]
 
@@ -31,25 +34,51 @@ class Specific:
 VersionPolicy = Latest | All | Specific
 
 
-def choose(policy: VersionPolicy, found: Iterable[int]) -> frozenset[int]:
-    """Choose among the versions that exist."""
-    match policy:
-        case Latest(count):
-            return frozenset(sorted(found)[-count:])
-        case All():
-            return frozenset(found)
-        case Specific(versions):
-            return versions.intersection(found)
+class Verdict(enum.Enum):
+    """What a look at a version found; one that seems whole is looked at once more."""
+
+    COMPLETE = "complete"
+    HOPEFUL = "hopeful"
+    LACKING = "lacking"
 
 
-def parse_version(folder_name: str) -> int | None:
+def choose(
+    policy: VersionPolicy, found: Iterable[str], judge: Callable[[str], Verdict]
+) -> list[str]:
     """
-    Read a folder's name as a version number; leading zeros are allowed.
+    Choose among the complete versions that exist, the newest first.
 
-    >>> parse_version("00000123"), parse_version("latest")
-    (123, None)
+    Judging may cost a look at a storage, so that the newest versions are judged first and no
+    more of them than needed.
     """
-    if not (folder_name.isascii() and folder_name.isdigit()):
-        return None
-    number = int(folder_name)
-    return number if number < 1 << 63 else None
+    newest_first = sorted(found, key=ids.rank, reverse=True)
+    if isinstance(policy, Latest):
+        return _latest(policy.count, newest_first, judge)
+    if isinstance(policy, Specific):
+        newest_first = [v for v in newest_first if ids.version_number(v) in policy.versions]
+    return [version for version in newest_first if judge(version) is Verdict.COMPLETE]
+
+
+def _latest(count: int, newest_first: Iterable[str], judge: Callable[[str], Verdict]) -> list[str]:
+    chosen: list[str] = []
+    hopeful = 0
+    for version in newest_first:
+        verdict = judge(version)
+        if verdict is Verdict.COMPLETE:
+            chosen.append(version)
+        hopeful += verdict is Verdict.HOPEFUL
+        if len(chosen) == count or (hopeful and not chosen and hopeful == count):
+            break
+    return chosen
+
+
+def is_version(folder_name: str, *, any_name: bool = False) -> bool:
+    """
+    Tell whether a folder is a version by its name; names that begin with a dot never are.
+
+    >>> is_version("00000123"), is_version("latest"), is_version("latest", any_name=True)
+    (True, False, True)
+    """
+    if any_name:
+        return bool(folder_name) and folder_name[0] != "." and folder_name.isprintable()
+    return ids.parse_number(folder_name) is not None

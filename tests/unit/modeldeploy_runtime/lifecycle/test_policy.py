@@ -1,12 +1,13 @@
 """
-The policy that never leaves a model without a version while one is wanted.
+The two policies: one never leaves a model without an answer, one never holds two versions.
 """
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_runtime.lifecycle.policy import Action, Verb, VersionSnapshot, next_action
+from modeldeploy_runtime.lifecycle import availability_preserving, resource_preserving
+from modeldeploy_runtime.lifecycle.policy import Action, Policy, Verb, VersionSnapshot
 from modeldeploy_runtime.servables import states
 from modeldeploy_runtime.servables.states import State
 
@@ -48,7 +49,35 @@ def test_cases(versions: list[tuple[int, State, bool]], action: Action | None) -
     """
     The case in the comment has this action.
     """
-    assert next_action([VersionSnapshot(*version) for version in versions]) == action
+    snapshots = [VersionSnapshot(*version) for version in versions]
+    assert availability_preserving.next_action(snapshots) == action
+
+
+@pytest.mark.parametrize(
+    ("versions", "action"),
+    [
+        ([], None),
+        ([(1, START, True), (2, START, True)], _load(2)),
+        ([(1, START, True), (2, LOADING, True)], None),
+        # The old version goes first, and the new one comes when it is gone.
+        ([(1, AVAILABLE, False), (2, START, True)], _unload(1)),
+        ([(1, State.UNLOADING, False), (2, START, True)], None),
+        ([(1, END, False), (2, START, True)], _load(2)),
+        # A load that nobody wants any more holds memory, too.
+        ([(1, LOADING, False), (2, START, True)], None),
+        # What is wanted stays.
+        ([(1, AVAILABLE, True), (2, START, True)], _load(2)),
+        ([(1, AVAILABLE, False)], _unload(1)),
+    ],
+)
+def test_resource_preserving(
+    versions: list[tuple[int, State, bool]], action: Action | None
+) -> None:
+    """
+    The case in the comment has this action.
+    """
+    snapshots = [VersionSnapshot(*version) for version in versions]
+    assert resource_preserving.next_action(snapshots) == action
 
 
 SNAPSHOTS = st.dictionaries(
@@ -56,26 +85,45 @@ SNAPSHOTS = st.dictionaries(
 )
 
 
-@given(SNAPSHOTS)
-def test_it_comes_to_an_end(versions: dict[int, tuple[State, bool]]) -> None:
+ENDS = {LOADING: AVAILABLE, State.UNLOADING: END}
+"""What becomes of a version that is under way."""
+
+
+def _is_covered(versions: dict[int, tuple[State, bool]]) -> bool:
+    return sum(state is AVAILABLE for state, _ in versions.values()) > 1
+
+
+def _is_alone(versions: dict[int, tuple[State, bool]]) -> bool:
+    return not any(s in {AVAILABLE, State.UNLOADING} and not w for s, w in versions.values())
+
+
+@pytest.mark.parametrize(
+    "next_action", [availability_preserving.next_action, resource_preserving.next_action]
+)
+@given(versions=SNAPSHOTS)
+def test_it_comes_to_an_end(next_action: Policy, versions: dict[int, tuple[State, bool]]) -> None:
     """
-    Done again and again, the policy ends with what is wanted and never takes the last answer away.
+    Done again and again, a policy ends with what is wanted and never breaks its promise on the way.
     """
-    for _ in range(4 * len(versions) + 1):
+    preserves_answers = next_action is availability_preserving.next_action
+    versions = dict(sorted(versions.items()))
+    for _ in range(5 * len(versions) + 1):
         snapshots = [VersionSnapshot(v, *rest) for v, rest in versions.items()]
-        answering = sum(snapshot.state is AVAILABLE for snapshot in snapshots)
         action = next_action(snapshots)
         if action is None:
-            waiting = [v for v, (state, _) in versions.items() if state is LOADING]
+            waiting = [v for v, (state, _) in versions.items() if state in ENDS]
             if not waiting:
                 break
-            versions[waiting[0]] = (AVAILABLE, versions[waiting[0]][1])
+            state, aspired = versions[waiting[0]]
+            versions[waiting[0]] = (ENDS[state], aspired)
             continue
         state, aspired = versions[action.version]
         after = LOADING if action.verb is Verb.LOAD else State.UNLOADING
         assert states.may_follow(state, after)
         assert aspired is (action.verb is Verb.LOAD)
         if action.verb is Verb.UNLOAD and any(wanted for _, wanted in versions.values()):
-            assert answering > 1
-        versions[action.version] = (after if after is LOADING else END, aspired)
+            assert _is_covered(versions) or not preserves_answers
+        if action.verb is Verb.LOAD:
+            assert _is_alone(versions) or preserves_answers
+        versions[action.version] = (after, aspired)
     assert not any(state is START and wanted for state, wanted in versions.values())

@@ -2,8 +2,6 @@
 Configuration files.
 """
 
-from pathlib import Path
-
 import pytest
 
 from modeldeploy_runtime.servables.errors import InvalidArgumentError
@@ -35,10 +33,10 @@ def test_everything() -> None:
     }
     """
     assert config_file.parse(text, "models.config") == [
-        ServedModel("a", Path("/m/a"), Latest(1)),
-        ServedModel("b", Path("/m/b"), Specific(frozenset({1, 7})), {"stable": 7}),
-        ServedModel("c", Path("/m/c"), Latest(3)),
-        ServedModel("d", Path("/m/d"), All()),
+        ServedModel("a", "/m/a", Latest(1)),
+        ServedModel("b", "file:///m/b", Specific(frozenset({1, 7})), {"stable": 7}),
+        ServedModel("c", "/m/c", Latest(3)),
+        ServedModel("d", "/m/d", All()),
     ]
 
 
