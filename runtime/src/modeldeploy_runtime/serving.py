@@ -19,12 +19,12 @@ from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.lifecycle.manager import Manager
 from modeldeploy_runtime.loaders import cpus
+from modeldeploy_runtime.observing import Observing
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import State
 from modeldeploy_runtime.settings import Settings, monitoring
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.supply import Lifecycle
-from modeldeploy_runtime.telemetry.metrics import Metrics
 from modeldeploy_runtime.transports.grpc.server import GrpcServer
 from modeldeploy_runtime.transports.grpc.servicers import GrpcOptions, Methods
 from modeldeploy_runtime.transports.rest.app import RestApp, RestOptions
@@ -47,15 +47,21 @@ class Server:
         manager, self._source = self._lifecycle.manager, self._lifecycle.source
         directory = Directory(manager, {model.name: model.labels for model in models})
         self._readiness = Readiness(directory, self._source.problem)
-        metrics = Metrics(lambda: _states(manager, directory.names))
+        self._observing = Observing(settings, lambda: _states(manager, directory.names))
+        self._observing.configure(models)
+        observer = self._observing.observer
         executor = ThreadPoolExecutor(max(2, threads), thread_name_prefix="predict")
         options = RestOptions(
             settings.rest_api_timeout_in_ms / 1000,
             settings.rest_api_max_body_bytes,
             monitoring.metrics_path(settings.monitoring_config_file),
         )
-        calls = Calls(directory, check_method_names=settings.enable_signature_method_name_check)
-        self._app = RestApp(directory, calls, self._readiness, metrics, executor, options)
+        calls = Calls(
+            directory,
+            self._observing.request_log,
+            check_method_names=settings.enable_signature_method_name_check,
+        )
+        self._app = RestApp(directory, calls, self._readiness, observer, executor, options)
         self._rest = self._grpc = None
         if settings.rest_api_port:
             self._rest = RestServer(self._app, settings.rest_api_port, settings.drain_timeout)
@@ -69,7 +75,7 @@ class Server:
                     session_run=settings.enable_session_run,
                 ),
             )
-            self._grpc = GrpcServer(methods, metrics, settings.port, workers)
+            self._grpc = GrpcServer(methods, observer, settings.port, workers)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -120,6 +126,8 @@ class Server:
         if cut:
             _log.warning("%d requests were cut: they took too long to wait for.", cut)
         self._source.close()
+        # What was answered is told before the end, also by a server in a hurry.
+        await asyncio.to_thread(self._observing.close, LAST_MOMENT if cut else limit)
         _log.info("The server has stopped.")
 
     async def _wait(self, *work: Coroutine[Any, Any, Any]) -> None:

@@ -8,6 +8,7 @@ The two steps are apart because a transport may look at what has begun before it
 thread it ends.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -21,6 +22,14 @@ from modeldeploy_runtime.inference import (
     regress,
     session_run,
 )
+from modeldeploy_runtime.inference.answered.exchanges import (
+    Classified,
+    Exchange,
+    MultiInferred,
+    Predicted,
+    Recorder,
+    Regressed,
+)
 from modeldeploy_runtime.inference.classify import Classifications
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.multi_inference import Task
@@ -28,7 +37,7 @@ from modeldeploy_runtime.inference.session_run import SessionRun
 from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables.ids import Selector
-from modeldeploy_runtime.telemetry.metrics import Call
+from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.tensors import examples
 from modeldeploy_runtime.tensors.dtypes import Array
 
@@ -51,10 +60,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[Result]):
-    """What is left to do once the signature is known; ``run`` takes the deadline."""
+    """
+    What is left to do once the signature is known; ``run`` takes the deadline.
+
+    ``exchange`` describes what was asked and answered to whoever records it.
+    """
 
     run: Callable[[float | None], Result]
     is_cheap: bool = False
+    exchange: Callable[[Result], Exchange] | None = None
 
 
 class Pending(Generic[Result]):
@@ -64,10 +78,14 @@ class Pending(Generic[Result]):
     ``finish`` must be called, once, as it lets the version go.
     """
 
-    def __init__(self, handle: Handle, plan: Plan[Result], call: Call) -> None:
+    def __init__(
+        self, handle: Handle, plan: Plan[Result], call: Call, recorder: Recorder | None
+    ) -> None:
         self._handle = handle
         self._plan = plan
         self._call = call
+        self._recorder = recorder
+        call.begun = time.perf_counter()
 
     @property
     def is_cheap(self) -> bool:
@@ -84,11 +102,16 @@ class Pending(Generic[Result]):
         with self._handle:
             # Before the inputs are converted, which may take long, too.
             execution.check_deadline(deadline)
-            execution.take_run_seconds()
+            self._call.taken = time.perf_counter()
+            execution.take_run()
             try:
-                return self._plan.run(deadline)
+                result = self._plan.run(deadline)
             finally:
-                self._call.run_seconds = execution.take_run_seconds()
+                self._call.run_started, self._call.run_seconds = execution.take_run()
+            recorder, exchange = self._recorder, self._plan.exchange
+            if recorder and exchange and recorder.wants(self._call.model):
+                recorder.record(self._call, exchange(result))
+            return result
 
 
 class Calls:
@@ -99,8 +122,15 @@ class Calls:
     version or signature, or if the signature cannot be called like that.
     """
 
-    def __init__(self, directory: Directory, *, check_method_names: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        recorder: Recorder | None = None,
+        *,
+        check_method_names: bool = False,
+    ) -> None:
         self._directory = directory
+        self._recorder = recorder
         self._check_method_names = check_method_names
 
     def predict(
@@ -113,11 +143,16 @@ class Calls:
             call.signature = signature.name
             if self._check_method_names:
                 predict.check_method_name(signature)
+            inputs: dict[str, Array] = {}
+
+            def run(deadline: float | None) -> dict[str, Array]:
+                inputs.update(wanted.read(signature))
+                return predict.run(signature, inputs, wanted.output_filter, deadline)
+
             return Plan(
-                lambda deadline: predict.run(
-                    signature, wanted.read(signature), wanted.output_filter, deadline
-                ),
+                run,
                 signature.is_cheap,
+                lambda outputs: Predicted(inputs, wanted.output_filter, outputs),
             )
 
         return self._begin(selector, call, plan)
@@ -133,7 +168,9 @@ class Calls:
             classify.check(signature, check_method_name=self._check_method_names)
             call.examples = examples.count(given)
             return Plan(
-                lambda deadline: classify.run(signature, given, deadline), signature.is_cheap
+                lambda deadline: classify.run(signature, given, deadline),
+                signature.is_cheap,
+                lambda found: Classified(given, found),
             )
 
         return self._begin(selector, call, plan)
@@ -147,7 +184,9 @@ class Calls:
             regress.check(signature, check_method_name=self._check_method_names)
             call.examples = examples.count(given)
             return Plan(
-                lambda deadline: regress.run(signature, given, deadline), signature.is_cheap
+                lambda deadline: regress.run(signature, given, deadline),
+                signature.is_cheap,
+                lambda found: Regressed(given, found),
             )
 
         return self._begin(selector, call, plan)
@@ -160,7 +199,10 @@ class Calls:
         def plan(model: Model) -> Plan[list[Classifications | Array]]:
             planned = multi_inference.plan(model, tasks, check_method_name=self._check_method_names)
             call.examples = examples.count(given)
-            return Plan(lambda deadline: multi_inference.run(model, planned, given, deadline))
+            return Plan(
+                lambda deadline: multi_inference.run(model, planned, given, deadline),
+                exchange=lambda found: MultiInferred(tasks, given, found),
+            )
 
         return self._begin(selector, call, plan)
 
@@ -182,7 +224,7 @@ class Calls:
         handle = self._directory.acquire(selector)
         try:
             call.served_by(handle.id)
-            return Pending(handle, plan(handle.model), call)
+            return Pending(handle, plan(handle.model), call, self._recorder)
         except BaseException:
             with handle:
                 raise

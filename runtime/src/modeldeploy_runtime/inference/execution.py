@@ -14,8 +14,13 @@ from modeldeploy_runtime.tensors.dtypes import Array
 
 
 class _Clock(threading.local):
-    """How long models ran in this thread, in seconds, since somebody asked."""
+    """
+    How long models ran in this thread since somebody asked, in seconds.
 
+    ``started`` is the time of the last start by ``time.perf_counter``.
+    """
+
+    started = 0.0
     seconds = 0.0
 
 
@@ -36,7 +41,7 @@ def run_signature(
         ServingError: The model fails on the inputs.
     """
     check_deadline(deadline)
-    started = time.perf_counter()
+    started = _clock.started = time.perf_counter()
     try:
         return signature.run(inputs, outputs)
     finally:
@@ -58,17 +63,23 @@ def run_graph(
         ServingError: There is no such tensor, or the model fails.
     """
     check_deadline(deadline)
-    started = time.perf_counter()
+    started = _clock.started = time.perf_counter()
     try:
         return model.run(feeds, fetches, targets)
     finally:
         _clock.seconds += time.perf_counter() - started
 
 
-def take_run_seconds() -> float:
-    """Give the seconds that models ran in this thread since it was last asked, queues included."""
-    seconds, _clock.seconds = _clock.seconds, 0.0
-    return seconds
+def take_run() -> tuple[float, float]:
+    """
+    Tell when the model was last called in this thread, and for how many seconds, queues included.
+
+    The start is a time of ``time.perf_counter``; both are 0 if it was not called since somebody
+    asked last.
+    """
+    taken = _clock.started, _clock.seconds
+    _clock.started = _clock.seconds = 0.0
+    return taken
 
 
 def check_deadline(deadline: float | None) -> None:

@@ -10,6 +10,9 @@ from typing import BinaryIO
 
 import google_crc32c
 
+# The bytes that a record takes beside its payload.
+OVERHEAD = 16
+
 _MASK_DELTA = 0xA282EAD8
 
 

@@ -57,3 +57,4 @@ GetModelStatusResponse: Any = _class("tensorflow.serving.GetModelStatusResponse"
 PredictionLog: Any = _class("tensorflow.serving.PredictionLog")
 ModelServerConfig: Any = _class("tensorflow.serving.ModelServerConfig")
 MonitoringConfig: Any = _class("tensorflow.serving.MonitoringConfig")
+LoggingConfig: Any = _class("tensorflow.serving.LoggingConfig")

@@ -6,7 +6,11 @@ from modeldeploy_runtime.settings.foreign import ForeignFlags
 from modeldeploy_runtime.settings.loading import BatchingFlags, LoadFlags, TensorflowFlags
 from modeldeploy_runtime.settings.models import ModelFlags, SourceFlags
 from modeldeploy_runtime.settings.network import GrpcFlags, RestFlags, StopFlags
-from modeldeploy_runtime.settings.program import ObservationFlags, ProgramFlags
+from modeldeploy_runtime.settings.program import (
+    ObservationFlags,
+    ProgramFlags,
+    RequestLoggingFlags,
+)
 
 GROUPS = (
     ModelFlags,
@@ -17,6 +21,7 @@ GROUPS = (
     GrpcFlags,
     RestFlags,
     ObservationFlags,
+    RequestLoggingFlags,
     StopFlags,
     ProgramFlags,
     ForeignFlags,
@@ -33,6 +38,7 @@ class Settings(
     GrpcFlags,
     RestFlags,
     ObservationFlags,
+    RequestLoggingFlags,
     StopFlags,
     ProgramFlags,
     ForeignFlags,

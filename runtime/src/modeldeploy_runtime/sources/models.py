@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modeldeploy_runtime.sources.request_logging import RequestLogging
 from modeldeploy_runtime.sources.version_policy import Latest, VersionPolicy
 
 
@@ -12,6 +13,7 @@ class ServedModel:
     One model: where its version folders are, which are wanted, and what labels they have.
 
     ``base_path`` is an absolute path or a URI.
+    ``logging`` says how its requests are logged, where its configuration does.
     """
 
     name: str
@@ -19,3 +21,4 @@ class ServedModel:
     policy: VersionPolicy = field(default_factory=Latest)
     labels: Mapping[str, int] = field(default_factory=dict)
     platform: str = "tensorflow"
+    logging: RequestLogging | None = None

@@ -237,5 +237,11 @@ REQUEST_LOG_RECORDS = _own(
     "model outcome",
     "Sampled requests: written, or dropped because the queue was full or the storage away.",
 )
+UNOBSERVED = _own(
+    "unobserved_requests_total",
+    "counter",
+    "",
+    "Requests that are missing in the access log and the traces: too many came at once.",
+)
 
 ALL = tuple(value for value in tuple(globals().values()) if isinstance(value, Definition))

@@ -14,12 +14,9 @@ from prometheus_client.process_collector import ProcessCollector
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import State
 from modeldeploy_runtime.telemetry import catalogue, exposition
+from modeldeploy_runtime.telemetry.calls import NO_API, UNKNOWN, Call
 from modeldeploy_runtime.telemetry.cells import Distribution, Number, Store
 from modeldeploy_runtime.telemetry.exposition import Buckets, Definition, Family, Labels
-
-UNKNOWN = "_unknown"
-# A request whose path names no model.
-NO_API = "none"
 
 # More series than this are looked through for gone versions even if nobody ever reads them.
 MANY_SERIES = 2_000
@@ -35,29 +32,6 @@ _RUNTIME_API = {
     "multi_inference": "MultiInference",
 }
 _COUNTED_OVER_GRPC = frozenset({"predict", "classify", "regress"})
-
-
-@dataclass(slots=True)
-class Call:
-    """
-    One request as the metrics see it; filled in while the request is answered.
-
-    ``run_seconds`` is the time inside the model and ``examples`` the number of examples; 0 means
-    that the request did not come so far, or has none.
-    """
-
-    entrypoint: str
-    api: str
-    model: str = UNKNOWN
-    version: str = ""
-    signature: str = ""
-    run_seconds: float = 0.0
-    examples: int = 0
-
-    def served_by(self, servable: ServableId) -> None:
-        """Note which version answers."""
-        self.model = servable.name
-        self.version = str(servable.version)
 
 
 @dataclass(slots=True)

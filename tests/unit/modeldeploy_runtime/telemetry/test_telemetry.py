@@ -14,8 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import State
 from modeldeploy_runtime.telemetry import catalogue, exposition, logs, metrics
+from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.telemetry.exposition import Buckets, Definition, Family
-from modeldeploy_runtime.telemetry.metrics import Call, Metrics
+from modeldeploy_runtime.telemetry.metrics import Metrics
 
 M2 = ServableId("m", 2)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.servables.ids import Selector
-from modeldeploy_runtime.telemetry.metrics import Call
+from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.transports import pins
 
 

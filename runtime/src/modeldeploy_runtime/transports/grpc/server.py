@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import grpc
 
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables.errors import ServingError
-from modeldeploy_runtime.telemetry.metrics import Call, Metrics
+from modeldeploy_runtime.telemetry.calls import Call
+from modeldeploy_runtime.telemetry.observer import Observer
 from modeldeploy_runtime.transports import pins
 from modeldeploy_runtime.transports.grpc import errors
 from modeldeploy_runtime.transports.grpc.asked import Asked
@@ -36,8 +38,8 @@ _log = logging.getLogger(__name__)
 class GrpcServer:
     """Listens on one port; threads may call every method at any time."""
 
-    def __init__(self, methods: Methods, measures: Metrics, port: int, threads: int) -> None:
-        self._metrics = measures
+    def __init__(self, methods: Methods, observer: Observer, port: int, threads: int) -> None:
+        self._observer = observer
         self.in_flight = InFlight()
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
@@ -98,10 +100,14 @@ class GrpcServer:
             call = Call("GRPC", api)
             started = time.perf_counter()
             code = "OK"
+            metadata = context.invocation_metadata()
+            if self._observer.wants_details:
+                call.peer = unquote(context.peer().partition(":")[2])
+                call.request_bytes = request.ByteSize()
+                call.headers = dict(metadata)
             with self.in_flight:
                 try:
-                    asked = Asked(call, _deadline(context), context.invocation_metadata())
-                    return method(request, asked)
+                    return self._run(method, request, Asked(call, _deadline(context), metadata))
                 except ServingError as error:
                     code = error.code.name
                     context.abort(errors.status_code(error.code), errors.shorten(error.message))
@@ -112,13 +118,19 @@ class GrpcServer:
                 finally:
                     if call.version:
                         context.set_trailing_metadata(((pins.VERSION, call.version),))
-                    self._metrics.answered(call, code, time.perf_counter() - started)
+                    self._observer.answered(call, code, time.perf_counter() - started)
 
         return grpc.unary_unary_rpc_method_handler(
             answer,
             request_deserializer=request_class.FromString,
             response_serializer=_serialize,
         )
+
+    def _run(self, method: Method, request: Any, asked: Asked) -> Any:
+        response = method(request, asked)
+        if self._observer.wants_details:
+            asked.call.response_bytes = response.ByteSize()
+        return response
 
 
 def _deadline(context: grpc.ServicerContext) -> float | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modeldeploy_runtime.inference import describe
+from modeldeploy_runtime.inference.answered import results
 from modeldeploy_runtime.inference.calls import Calls, Prediction
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.multi_inference import Task
@@ -15,7 +16,6 @@ from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.tensors import proto
 from modeldeploy_runtime.transports import pins
 from modeldeploy_runtime.transports.grpc import asked as asked_of
-from modeldeploy_runtime.transports.grpc import results
 from modeldeploy_runtime.transports.grpc.asked import Asked
 
 METADATA_FIELD = "signature_def"

@@ -19,7 +19,8 @@ from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.servables import errors as serving_errors
 from modeldeploy_runtime.telemetry import exposition
-from modeldeploy_runtime.telemetry.metrics import NO_API, Call, Metrics
+from modeldeploy_runtime.telemetry.calls import NO_API, Call
+from modeldeploy_runtime.telemetry.observer import Observer
 from modeldeploy_runtime.transports.in_flight import InFlight
 from modeldeploy_runtime.transports.rest import errors, handlers, routes
 from modeldeploy_runtime.transports.rest.handlers import Begun, Reply
@@ -57,14 +58,14 @@ class RestApp:
         directory: Directory,
         calls: Calls,
         readiness: Readiness,
-        measures: Metrics,
+        observer: Observer,
         executor: Executor,
         options: RestOptions,
     ) -> None:
         self._directory = directory
         self._calls = calls
         self._readiness = readiness
-        self._metrics = measures
+        self._observer = observer
         self._executor = executor
         self._options = options
         self.in_flight = InFlight()
@@ -91,10 +92,15 @@ class RestApp:
             call = Call("REST", route.kind.value)
             if self._directory.knows(route.selector.name):
                 call.model = route.selector.name
+            if self._observer.wants_details:
+                call.headers = _headers(scope)
             reply, code = await self._answer(route, scope, receive, call)
         await self._send(reply, send)
+        if self._observer.wants_details:
+            call.peer = "{}:{}".format(*scope.get("client") or ("", ""))
+            call.response_bytes = len(reply.body)
         if call.api not in _UNCOUNTED:
-            self._metrics.answered(call, code, time.perf_counter() - started)
+            self._observer.answered(call, code, time.perf_counter() - started)
 
     async def _answer(
         self, route: Route, scope: Message, receive: Receive, call: Call
@@ -115,6 +121,7 @@ class RestApp:
         match route.kind:
             case Kind.PREDICT:
                 body = await _read(scope, receive, self._options.max_body)
+                call.request_bytes = len(body)
                 return await self._infer(route, body, call)
             case Kind.STATUS:
                 return handlers.status(self._directory, route.selector, call)
@@ -125,7 +132,7 @@ class RestApp:
             case Kind.HEALTHZ:
                 return handlers.healthz()
             case Kind.METRICS:
-                return Reply(200, self._metrics.expose(), exposition.CONTENT_TYPE)
+                return Reply(200, self._observer.expose(), exposition.CONTENT_TYPE)
             case _:
                 raise serving_errors.UnimplementedError(
                     f"This server does not offer {route.kind.value} over REST."
@@ -170,6 +177,10 @@ class RestApp:
 
 
 _UNCOUNTED = frozenset({Kind.READYZ.value, Kind.HEALTHZ.value, Kind.METRICS.value})
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 class _TooLargeError(Exception):

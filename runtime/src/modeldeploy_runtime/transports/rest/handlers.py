@@ -21,7 +21,7 @@ from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.servables.ids import Selector
-from modeldeploy_runtime.telemetry.metrics import Call
+from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.tensors import json_columnar, json_out, json_row, json_text
 from modeldeploy_runtime.tensors.dtypes import Array
 from modeldeploy_runtime.tensors.json_text import Document
