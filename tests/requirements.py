@@ -17,5 +17,6 @@ ROWS = {
     "row-15": "Requests are balanced over instances, whose number is set by hand.",
     "row-16": "Latency, throughput and errors are metrics, by model and version.",
     "row-17": "It runs alone, in a container and in Kubernetes.",
+    "row-18": "A version whose interface would break the clients of another is told apart.",
 }
 """Row to the sentence that its tests prove."""

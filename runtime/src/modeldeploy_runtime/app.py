@@ -1,8 +1,8 @@
 """
 The program: ``modeldeploy-server``, also installed as ``tensorflow_model_server``.
 
-Without a sub-command it serves; ``fetch`` gets a version from a storage.  Each imports only what it
-needs, as fetching must start fast.
+Without a sub-command it serves; ``fetch`` gets a version from a storage, and ``inspect`` describes
+one.  Each imports only what it needs, as fetching and inspecting must start fast.
 """
 
 import logging
@@ -41,6 +41,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["fetch"]:
             return _fetch(arguments[1:])
+        if arguments[:1] == ["inspect"]:
+            return _inspect(arguments[1:])
         return _serve(arguments)
     except FlagError as error:
         sys.stderr.write(f"{error}\n")
@@ -58,6 +60,12 @@ def _fetch(arguments: Sequence[str]) -> int:
         return command.run(arguments)
     except _TerminatedError:
         return TERMINATED
+
+
+def _inspect(arguments: Sequence[str]) -> int:
+    from modeldeploy_runtime.inspection import command  # noqa: PLC0415 - the server needs none of it
+
+    return command.run(arguments)
 
 
 def _serve(arguments: Sequence[str]) -> int:

@@ -59,21 +59,24 @@ def about(field: "dataclasses.Field[Any]") -> About:
     return found
 
 
-def parse(arguments: Sequence[str], settings: type[Settings]) -> Settings:
+def parse(arguments: Sequence[str], settings: type[Settings], place: str = "") -> Settings:
     """
     Read a command line into an instance of a dataclass.
+
+    ``place`` names the field that is given without its name, before, between or after the flags.
 
     Raises:
         FlagError: A flag is unknown, has a bad value, or a needed one is missing.
     """
-    values = read(arguments, settings)
+    values = read(arguments, settings, place)
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]  # every one is a dataclass
         if field.default is dataclasses.MISSING and field.name not in values:
-            raise FlagError(f"--{field.name} is needed.")
+            name = field.name.upper() if field.name == place else f"--{field.name}"
+            raise FlagError(f"{name} is needed.")
     return settings(**values)
 
 
-def read(arguments: Sequence[str], settings: type[Any]) -> dict[str, Any]:
+def read(arguments: Sequence[str], settings: type[Any], place: str = "") -> dict[str, Any]:
     """
     Read the flags that a command line gives, as values by name; a later one replaces an earlier.
 
@@ -84,7 +87,11 @@ def read(arguments: Sequence[str], settings: type[Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     rest = list(arguments)
     while rest:
-        name, text = _split(rest.pop(0))
+        argument = rest.pop(0)
+        if place and place not in values and not argument.startswith("--"):
+            values[place] = argument
+            continue
+        name, text = _split(argument)
         if name not in fields:
             raise FlagError(_unknown(name, fields))
         if text is None:

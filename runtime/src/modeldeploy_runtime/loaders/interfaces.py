@@ -1,7 +1,14 @@
-"""Reads the interface of a model from its serialised SignatureDefs; needs no TensorFlow."""
+"""
+Reads the interface of a model: from its SignatureDefs, or from what its metadata route says of it.
+
+Both give equal values for one model, so that a version that is only files can be compared with one
+that is served elsewhere.  Neither needs TensorFlow.
+"""
 
 from collections.abc import Mapping
 from typing import Any
+
+from google.protobuf import json_format
 
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables import interface
@@ -19,9 +26,38 @@ def differences(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list
 
 def read(signature_defs: Mapping[str, bytes]) -> dict[str, Interface]:
     """Describe each signature that clients can call."""
+    return of_messages(
+        {
+            name: messages.SignatureDef.FromString(serialized)
+            for name, serialized in signature_defs.items()
+        }
+    )
+
+
+def of_metadata(answer: Any) -> dict[str, Interface]:
+    """
+    Describe each signature that clients can call, from the metadata route's JSON.
+
+    Fields that are not known, as other servers may add them, are passed over.
+
+    Raises:
+        ValueError: It is no answer of ``GET /v1/models/NAME/metadata``.
+    """
+    described = messages.SignatureDefMap()
+    try:
+        json_format.ParseDict(
+            answer["metadata"]["signature_def"], described, ignore_unknown_fields=True
+        )
+    except (KeyError, TypeError, json_format.ParseError) as error:
+        raise ValueError("This is no answer of the metadata route.") from error
+    return of_messages(described.signature_def)
+
+
+def of_messages(definitions: Mapping[str, Any]) -> dict[str, Interface]:
+    """Describe each signature that clients can call, from SignatureDefs as messages."""
     return {
-        name: _interface(messages.SignatureDef.FromString(serialized))
-        for name, serialized in signature_defs.items()
+        name: _interface(definition)
+        for name, definition in definitions.items()
         if not name.startswith(INTERNAL)
     }
 

@@ -32,6 +32,7 @@ AnyMessage: Any = _class("google.protobuf.Any")
 TensorProto: Any = _class("tensorflow.TensorProto")
 TensorShapeProto: Any = _class("tensorflow.TensorShapeProto")
 SignatureDef: Any = _class("tensorflow.SignatureDef")
+MetaGraphDef: Any = _class("tensorflow.MetaGraphDef")
 RunOptions: Any = _class("tensorflow.RunOptions")
 
 ModelSpec: Any = _class("tensorflow.serving.ModelSpec")

@@ -37,6 +37,8 @@ def help_text() -> str:
         "  modeldeploy-server --model_name=NAME --model_base_path=/FOLDER [flags]",
         "  modeldeploy-server --model_config_file=FILE [flags]",
         "  modeldeploy-server fetch --uri=URI --version=V --to=DIR",
+        "  modeldeploy-server inspect PATH [--against=OTHER] [--signature=NAME]",
+        "                                  [--tag_set=TAGS] [--json]",
     ]
     for group in GROUPS:
         lines += ["", f"{group.__doc__}"]

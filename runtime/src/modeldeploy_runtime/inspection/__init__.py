@@ -1,0 +1,1 @@
+"""Describes and compares SavedModels from their files alone: never imports TensorFlow."""
