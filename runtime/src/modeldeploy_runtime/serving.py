@@ -28,7 +28,7 @@ from modeldeploy_runtime.supply import Lifecycle
 from modeldeploy_runtime.transports.grpc.server import GrpcServer
 from modeldeploy_runtime.transports.grpc.servicers import GrpcOptions, Methods
 from modeldeploy_runtime.transports.rest.app import RestApp, RestOptions
-from modeldeploy_runtime.transports.rest.server import RestServer
+from modeldeploy_runtime.transports.rest.server import RestServer, ServerOptions
 
 # How long after the drain's own limit the process may still take to end.
 LAST_MOMENT = 2.0
@@ -64,7 +64,8 @@ class Server:
         self._app = RestApp(directory, calls, self._readiness, observer, executor, options)
         self._rest = self._grpc = None
         if settings.rest_api_port:
-            self._rest = RestServer(self._app, settings.rest_api_port, settings.drain_timeout)
+            rest = ServerOptions(drain_timeout=settings.drain_timeout)
+            self._rest = RestServer(self._app, settings.rest_api_port, rest)
         if settings.port:
             workers = settings.grpc_max_threads or max(8, 4 * threads)
             methods = Methods(

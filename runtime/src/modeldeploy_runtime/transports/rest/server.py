@@ -1,55 +1,79 @@
-"""Runs the REST application in uvicorn, which leaves signals and logs to us."""
+"""Listens for REST, and at the end lets every connection finish what it has begun."""
 
+import asyncio
 import contextlib
 import errno
-import math
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
+from modeldeploy_runtime.transports.rest.connection import Connection
+from modeldeploy_runtime.transports.rest.limits import Breach, HttpLimits
+from modeldeploy_runtime.transports.rest.listener import Listener
 
-# Longer than the pools of usual proxies keep connections, so that they close first.
-KEEP_ALIVE_SECONDS = 75
+# How long clients may take to read the last answers after the drain's limit.
+_LAST_ANSWERS = 1.0
 
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOPROTOOPT})
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the program."""
-        yield
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to listen; ``refused`` is told of requests that never reached the application."""
+
+    limits: HttpLimits = field(default_factory=HttpLimits)
+    drain_timeout: float = 30.0
+    tls: ssl.SSLContext | None = None
+    refused: Callable[[Breach], None] = lambda _: None
 
 
 class RestServer:
     """Listens on one port; to be used from the event loop's thread alone."""
 
-    def __init__(self, app: Any, port: int, drain_timeout: float) -> None:
+    def __init__(self, app: Any, port: int, options: ServerOptions) -> None:
+        self._app = app
+        self._options = options
         self._socket = bind(port)
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=math.ceil(drain_timeout),
-            )
-        )
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until ``stop`` has been called and all requests are answered or cut."""
-        await self._server.serve(sockets=[self._socket])
+        options = self._options
+        loop = asyncio.get_running_loop()
+        listener = Listener(
+            self._app, options.limits, options.refused, is_secure=options.tls is not None
+        )
+        secure: dict[str, Any] = {}
+        if options.tls:
+            secure = {"ssl": options.tls, "ssl_handshake_timeout": options.limits.headers_timeout}
+        server = await loop.create_server(
+            lambda: Connection(listener), sock=self._socket, backlog=2048, **secure
+        )
+        watch = asyncio.create_task(listener.watch())
+        await self._stopping.wait()
+        server.close()
+        for connection in listener.clients:
+            connection.drain()
+        if not await _in_time(listener.wait_empty(), options.drain_timeout):
+            for connection in listener.clients:
+                connection.cut()
+            await _in_time(listener.wait_empty(), _LAST_ANSWERS)
+        for connection in listener.clients:
+            connection.abort()
+        watch.cancel()
 
     def stop(self) -> None:
         """Close the listener and all idle connections, and let the others finish."""
-        self._server.should_exit = True
+        self._stopping.set()
+
+
+async def _in_time(work: Any, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(work, seconds)
+        return True
+    return False
 
 
 def bind(port: int) -> socket.socket:
