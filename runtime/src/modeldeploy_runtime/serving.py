@@ -11,24 +11,20 @@ import logging
 import signal
 import threading
 from collections.abc import Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from modeldeploy_runtime import listening
 from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.lifecycle.manager import Manager
-from modeldeploy_runtime.loaders import cpus
 from modeldeploy_runtime.observing import Observing
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import State
-from modeldeploy_runtime.settings import Settings, monitoring
+from modeldeploy_runtime.settings import Settings
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.supply import Lifecycle
-from modeldeploy_runtime.transports.grpc.server import GrpcServer
 from modeldeploy_runtime.transports.grpc.servicers import GrpcOptions, Methods
-from modeldeploy_runtime.transports.rest.app import RestApp, RestOptions
-from modeldeploy_runtime.transports.rest.server import RestServer, ServerOptions
 
 # How long after the drain's own limit the process may still take to end.
 LAST_MOMENT = 2.0
@@ -42,7 +38,6 @@ class Server:
     def __init__(self, settings: Settings, models: Iterable[ServedModel]) -> None:
         self._settings = settings
         models = list(models)
-        threads = cpus.available()
         self._lifecycle = Lifecycle(settings, models)
         manager, self._source = self._lifecycle.manager, self._lifecycle.source
         directory = Directory(manager, {model.name: model.labels for model in models})
@@ -50,33 +45,19 @@ class Server:
         self._observing = Observing(settings, lambda: _states(manager, directory.names))
         self._observing.configure(models)
         observer = self._observing.observer
-        executor = ThreadPoolExecutor(max(2, threads), thread_name_prefix="predict")
-        options = RestOptions(
-            settings.rest_api_timeout_in_ms / 1000,
-            settings.rest_api_max_body_bytes,
-            monitoring.metrics_path(settings.monitoring_config_file),
-        )
         calls = Calls(
             directory,
             self._observing.request_log,
             check_method_names=settings.enable_signature_method_name_check,
         )
-        self._app = RestApp(directory, calls, self._readiness, observer, executor, options)
-        self._rest = self._grpc = None
-        if settings.rest_api_port:
-            rest = ServerOptions(drain_timeout=settings.drain_timeout)
-            self._rest = RestServer(self._app, settings.rest_api_port, rest)
-        if settings.port:
-            workers = settings.grpc_max_threads or max(8, 4 * threads)
-            methods = Methods(
-                directory,
-                calls,
-                GrpcOptions(
-                    tensor_content=settings.enable_serialization_as_tensor_content,
-                    session_run=settings.enable_session_run,
-                ),
-            )
-            self._grpc = GrpcServer(methods, observer, settings.port, workers)
+        self._app = listening.rest_app(settings, directory, calls, self._readiness, observer)
+        self._rest = listening.rest_server(settings, self._app)
+        options = GrpcOptions(
+            tensor_content=settings.enable_serialization_as_tensor_content,
+            session_run=settings.enable_session_run,
+        )
+        methods = Methods(directory, calls, options)
+        self._grpc = listening.grpc_server(settings, methods, self._readiness, observer)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 

@@ -399,7 +399,7 @@ def test_fetch_does_not_load_tensorflow() -> None:
     """
     code = (
         "import sys; from modeldeploy_runtime.fetching import command; "
-        "print(sorted({'tensorflow', 'grpc', 'uvicorn', 's3fs', 'numpy'} & set(sys.modules)))"
+        "print(sorted({'tensorflow', 'grpc', 'httptools', 's3fs', 'numpy'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert result.stdout.strip() == b"[]"

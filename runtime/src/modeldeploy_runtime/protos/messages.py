@@ -59,3 +59,16 @@ PredictionLog: Any = _class("tensorflow.serving.PredictionLog")
 ModelServerConfig: Any = _class("tensorflow.serving.ModelServerConfig")
 MonitoringConfig: Any = _class("tensorflow.serving.MonitoringConfig")
 LoggingConfig: Any = _class("tensorflow.serving.LoggingConfig")
+SSLConfig: Any = _class("tensorflow.serving.SSLConfig")
+
+HealthCheckRequest: Any = _class("grpc.health.v1.HealthCheckRequest")
+HealthCheckResponse: Any = _class("grpc.health.v1.HealthCheckResponse")
+HealthListRequest: Any = _class("grpc.health.v1.HealthListRequest")
+HealthListResponse: Any = _class("grpc.health.v1.HealthListResponse")
+REFLECTION: dict[str, tuple[Any, Any]] = {
+    version: (
+        _class(f"grpc.reflection.{version}.ServerReflectionRequest"),
+        _class(f"grpc.reflection.{version}.ServerReflectionResponse"),
+    )
+    for version in ("v1", "v1alpha")
+}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from modeldeploy_runtime.settings.foreign import ForeignFlags
+from modeldeploy_runtime.settings.limits import LimitFlags
 from modeldeploy_runtime.settings.loading import BatchingFlags, LoadFlags, TensorflowFlags
 from modeldeploy_runtime.settings.models import ModelFlags, SourceFlags
 from modeldeploy_runtime.settings.network import GrpcFlags, RestFlags, StopFlags
@@ -20,6 +21,7 @@ GROUPS = (
     BatchingFlags,
     GrpcFlags,
     RestFlags,
+    LimitFlags,
     ObservationFlags,
     RequestLoggingFlags,
     StopFlags,
@@ -37,6 +39,7 @@ class Settings(
     BatchingFlags,
     GrpcFlags,
     RestFlags,
+    LimitFlags,
     ObservationFlags,
     RequestLoggingFlags,
     StopFlags,

@@ -28,7 +28,8 @@ class GrpcFlags:
         "the connections are encrypted then.",
     )
     enable_grpc_healthcheck_service: bool = flag(
-        default=False, help_text="Offer grpc.health.v1.Health."
+        default=True,
+        help_text="Offer grpc.health.v1.Health. TensorFlow Serving's default is false.",
     )
     enable_serialization_as_tensor_content: bool = flag(
         default=False,
@@ -65,8 +66,8 @@ class RestFlags:
     rest_api_enable_cors_support: bool = flag(
         default=False, help_text="Let pages of other origins call the REST API."
     )
-    rest_api_max_body_bytes: int = flag(
-        256 * 1024 * 1024, "A larger body gets 413.", ours=True, least=0
+    rest_api_ssl_config_file: str = flag(
+        "", "As --ssl_config_file, and the same file will do: REST is HTTPS then.", ours=True
     )
 
 

@@ -35,5 +35,5 @@ def set_up(log_format: str) -> None:
         handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # They report each start, stop and request of their own accord.
-    for name in ("uvicorn.error", "uvicorn.access", "botocore", "aiobotocore"):
+    for name in ("botocore", "aiobotocore"):
         logging.getLogger(name).setLevel(logging.WARNING)

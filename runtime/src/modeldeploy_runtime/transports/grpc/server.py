@@ -8,22 +8,27 @@ needed.
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import grpc
 
+from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables.errors import ServingError
 from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.telemetry.observer import Observer
 from modeldeploy_runtime.transports import pins
-from modeldeploy_runtime.transports.grpc import errors
+from modeldeploy_runtime.transports.grpc import errors, health
+from modeldeploy_runtime.transports.grpc.admission import Admission, BoundedPool, Patience
 from modeldeploy_runtime.transports.grpc.asked import Asked
+from modeldeploy_runtime.transports.grpc.health import Health
+from modeldeploy_runtime.transports.grpc.reflection import Reflection
 from modeldeploy_runtime.transports.grpc.servicers import Methods
 from modeldeploy_runtime.transports.in_flight import InFlight
+from modeldeploy_runtime.transports.tls import Certificates
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
@@ -35,23 +40,52 @@ Method = Callable[[Any, Asked], Any]
 _log = logging.getLogger(__name__)
 
 
-class GrpcServer:
-    """Listens on one port; threads may call every method at any time."""
+@dataclass(frozen=True, slots=True)
+class GrpcServerOptions:
+    """Where gRPC listens, and what it bears; ``arguments`` are grpcio's own options."""
 
-    def __init__(self, methods: Methods, observer: Observer, port: int, threads: int) -> None:
+    addresses: tuple[str, ...]
+    threads: int = 8
+    waiting: int = 64
+    max_message: int = 2**31 - 1
+    message_timeout: float = 30.0
+    health: bool = True
+    arguments: Mapping[str, str | int] = field(default_factory=dict)
+    certificates: Certificates | None = None
+
+
+class GrpcServer:
+    """Listens on a port or a socket; threads may call every method at any time."""
+
+    def __init__(
+        self, methods: Methods, observer: Observer, readiness: Readiness, options: GrpcServerOptions
+    ) -> None:
         self._observer = observer
         self.in_flight = InFlight()
-        self._server = grpc.server(
-            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
-            options=[
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.max_send_message_length", -1),
-                # Two servers on one port would share its clients in secret.
-                ("grpc.so_reuseport", 0),
-            ],
+        arguments: dict[str, str | int] = {
+            "grpc.max_receive_message_length": options.max_message,
+            "grpc.max_send_message_length": -1,
+            # Two servers on one port would share its clients in secret.
+            "grpc.so_reuseport": 0,
+            **options.arguments,
+        }
+        pool = BoundedPool(options.threads, options.waiting)
+        patience = Patience(options.message_timeout)
+        services = [PREDICTION_SERVICE, MODEL_SERVICE, SESSION_SERVICE]
+        self._health = Health(readiness, services) if options.health else None
+        self._reflection = Reflection([*services, *([health.SERVICE] if options.health else [])])
+        self._server = grpc.server(pool, options=tuple(arguments.items()))
+        self._server.add_generic_rpc_handlers(
+            [Admission(inner, pool, patience) for inner in self._handlers(methods)]
         )
-        self._server.add_generic_rpc_handlers(self._handlers(methods))
-        self._server.add_insecure_port(f"[::]:{port}")
+        if self._health:
+            self._server.add_generic_rpc_handlers([self._health.handler()])
+        self._server.add_generic_rpc_handlers(self._reflection.handlers())
+        for address in options.addresses:
+            if options.certificates:
+                self._server.add_secure_port(address, options.certificates.for_grpc())
+            else:
+                self._server.add_insecure_port(address)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -59,6 +93,9 @@ class GrpcServer:
 
     def stop(self, grace: float) -> threading.Event:
         """Tell clients to go elsewhere; the event comes when all requests are answered or cut."""
+        if self._health:
+            self._health.close()
+        self._reflection.close()
         stopped: threading.Event = self._server.stop(grace)
         return stopped
 

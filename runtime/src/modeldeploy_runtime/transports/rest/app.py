@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modeldeploy_runtime.inference import execution
@@ -21,8 +21,10 @@ from modeldeploy_runtime.servables import errors as serving_errors
 from modeldeploy_runtime.telemetry import exposition
 from modeldeploy_runtime.telemetry.calls import NO_API, Call
 from modeldeploy_runtime.telemetry.observer import Observer
+from modeldeploy_runtime.transports.http.limits import Breach
 from modeldeploy_runtime.transports.in_flight import InFlight
-from modeldeploy_runtime.transports.rest import errors, handlers, routes
+from modeldeploy_runtime.transports.rest import bodies, errors, handlers, routes
+from modeldeploy_runtime.transports.rest.bodies import Bodies, BodyLimits
 from modeldeploy_runtime.transports.rest.handlers import Begun, Reply
 from modeldeploy_runtime.transports.rest.routes import Kind, Refusal, Route
 
@@ -41,13 +43,15 @@ class RestOptions:
     """
     What a person may decide about REST.
 
-    ``timeout`` is in seconds, and 0 means to wait for ever; ``max_body`` is in bytes; no
-    ``metrics_path`` means no metrics.
+    ``timeout`` is in seconds, and 0 means to wait for ever; no ``metrics_path`` means
+    no metrics.
     """
 
     timeout: float = 30.0
-    max_body: int = 256 * 1024 * 1024
     metrics_path: str = routes.METRICS_PATH
+    # How many predictions are computed or wait for a thread.
+    places: int = 64
+    bodies: BodyLimits = field(default_factory=BodyLimits)
 
 
 class RestApp:
@@ -68,6 +72,8 @@ class RestApp:
         self._observer = observer
         self._executor = executor
         self._options = options
+        self._bodies = Bodies(options.bodies)
+        self._taken = 0
         self.in_flight = InFlight()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -80,6 +86,12 @@ class RestApp:
                 self.in_flight.cut += 1
                 body = errors.body("The server has shut down before it could answer.")
                 await self._send(Reply(503, body), send)
+
+    def refused(self, breach: Breach) -> bytes:
+        """Count a request that is refused before it comes here, and write the answer's body."""
+        code = errors.REFUSAL_CODES[breach.status].name
+        self._observer.answered(Call("REST", NO_API), code, 0.0)
+        return errors.body(breach.message)
 
     async def _handle(self, scope: Message, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -108,11 +120,12 @@ class RestApp:
         """Answer what was understood; errors become replies here and nowhere else."""
         try:
             return await self._dispatch(route, scope, receive, call), "OK"
-        except _TooLargeError as error:
+        except bodies.TooLargeError as error:
             return _refuse(Refusal(413, str(error)))
         except serving_errors.ServingError as error:
             status = errors.HTTP_STATUS[error.code]
-            return Reply(status, errors.body(error.message)), error.code.name
+            reply = Reply(status, errors.body(error.message), headers=errors.headers(error.code))
+            return reply, error.code.name
         except Exception:  # noqa: BLE001 - a client is told, whatever it is
             _log.exception("A %s request failed.", route.kind.value)
             return Reply(500, errors.body("The server failed; its log says why.")), "INTERNAL"
@@ -120,9 +133,13 @@ class RestApp:
     async def _dispatch(self, route: Route, scope: Message, receive: Receive, call: Call) -> Reply:
         match route.kind:
             case Kind.PREDICT:
-                body = await _read(scope, receive, self._options.max_body)
-                call.request_bytes = len(body)
-                return await self._infer(route, body, call)
+                with self._bodies.place() as place:
+                    body = await place.read(scope, receive)
+                    if bodies.is_compressed(scope):
+                        body = await self._decompress(body)
+                        place.take(len(body))
+                    call.request_bytes = len(body)
+                    return await self._infer(route, body, call)
             case Kind.STATUS:
                 return handlers.status(self._directory, route.selector, call)
             case Kind.METADATA:
@@ -153,15 +170,31 @@ class RestApp:
     async def _in_thread(self, begin: Callable[[], Begun], deadline: float | None) -> Reply:
         """Finish an inference in a thread; one that comes too late to its turn does not run."""
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        future = asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: begin().finish(deadline)
-        )
+        future = self._submit(lambda: begin().finish(deadline))
         # Not wait_for: it would cancel work that has not begun, and its version stay held.
         done, _ = await asyncio.wait((future,), timeout=timeout)
         if not done:
             future.add_done_callback(_ignore_result)
             raise execution.too_late()
         return future.result()
+
+    def _submit(self, work: Callable[[], Reply]) -> "asyncio.Future[Reply]":
+        """Give work to a thread, if there is a place where it may wait for one."""
+        if self._taken >= self._options.places:
+            raise serving_errors.ResourceError(
+                f"All {self._options.places} places for predictions are taken; try again soon."
+            )
+        self._taken += 1
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        future.add_done_callback(self._release)
+        return future
+
+    def _release(self, _future: "asyncio.Future[Reply]") -> None:
+        self._taken -= 1
+
+    async def _decompress(self, body: bytes) -> bytes:
+        limit = self._options.bodies.decompressed
+        return await asyncio.to_thread(bodies.decompress, body, limit)
 
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = [
@@ -183,10 +216,6 @@ def _headers(scope: Message) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-class _TooLargeError(Exception):
-    """The body is larger than the server takes."""
-
-
 def _refuse(refusal: Refusal) -> tuple[Reply, str]:
     headers: list[tuple[bytes, bytes]] = []
     if refusal.allow:
@@ -200,27 +229,3 @@ def _refuse(refusal: Refusal) -> tuple[Reply, str]:
 def _ignore_result(future: "asyncio.Future[Reply]") -> None:
     if not future.cancelled():
         future.exception()
-
-
-async def _read(scope: Message, receive: Receive, limit: int) -> bytes:
-    """Read a whole body, but no more than the limit."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > limit:
-            raise _too_large(limit)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise serving_errors.ServingError("The client left.", serving_errors.Code.CANCELLED)
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _too_large(limit: int) -> _TooLargeError:
-    return _TooLargeError(f"The body is larger than {limit} bytes, which is all this server takes.")

@@ -29,8 +29,20 @@ REFUSAL_CODES = {
     400: Code.INVALID_ARGUMENT,
     404: Code.NOT_FOUND,
     405: Code.UNIMPLEMENTED,
+    # The client was slow, and the server is not to blame.
+    408: Code.CANCELLED,
     413: Code.INVALID_ARGUMENT,
+    414: Code.INVALID_ARGUMENT,
+    431: Code.INVALID_ARGUMENT,
+    503: Code.UNAVAILABLE,
 }
+
+_AGAIN = frozenset({Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE})
+
+
+def headers(code: Code) -> tuple[tuple[bytes, bytes], ...]:
+    """Give what a client should know beside the body: whether to try again, in seconds."""
+    return ((b"retry-after", b"1"),) if code in _AGAIN else ()
 
 
 def body(message: str) -> bytes:

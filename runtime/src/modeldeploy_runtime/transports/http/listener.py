@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from modeldeploy_runtime.transports.rest.limits import Breach, HttpLimits
+from modeldeploy_runtime.transports.http.limits import Breach, HttpLimits
 
 # How often the deadlines of the connections are looked at, in seconds.
 TICK = 0.1
@@ -34,7 +34,7 @@ class Listener:
     """To be used from the event loop's thread alone."""
 
     def __init__(
-        self, app: Any, limits: HttpLimits, refused: Callable[[Breach], None], *, is_secure: bool
+        self, app: Any, limits: HttpLimits, refused: Callable[[Breach], bytes], *, is_secure: bool
     ) -> None:
         self.app = app
         self.limits = limits

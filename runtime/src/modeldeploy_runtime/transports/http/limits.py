@@ -1,5 +1,5 @@
 """
-What the REST side bears of one client, and the sentences for what it does not: pure.
+What an HTTP server bears of one client, and the sentences for what it does not: pure.
 
 Every limit has a flag; docs/reference/runtime-security.md lists them with their errors.
 """

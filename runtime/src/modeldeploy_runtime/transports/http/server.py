@@ -6,12 +6,12 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from modeldeploy_runtime.transports.rest.connection import Connection
-from modeldeploy_runtime.transports.rest.limits import Breach, HttpLimits
-from modeldeploy_runtime.transports.rest.listener import Listener
+from modeldeploy_runtime.transports.http.connection import Connection
+from modeldeploy_runtime.transports.http.limits import Breach, HttpLimits
+from modeldeploy_runtime.transports.http.listener import Listener
 
 # How long clients may take to read the last answers after the drain's limit.
 _LAST_ANSWERS = 1.0
@@ -21,12 +21,12 @@ _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOPROTOOPT
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How to listen; ``refused`` is told of requests that never reached the application."""
+    """How to listen; ``refused`` writes the bodies of refusals that never reach the application."""
 
-    limits: HttpLimits = field(default_factory=HttpLimits)
-    drain_timeout: float = 30.0
-    tls: ssl.SSLContext | None = None
-    refused: Callable[[Breach], None] = lambda _: None
+    limits: HttpLimits
+    drain_timeout: float
+    tls: ssl.SSLContext | None
+    refused: Callable[[Breach], bytes]
 
 
 class RestServer:

@@ -1,24 +1,21 @@
 """
 One HTTP/1.1 connection: bytes to exchanges and back, within limits.
 
-httptools, the parser of Node.js, decides what is HTTP, strictly: what a proxy in front of this
-server might read in another way, such as both a length and chunks, is refused.  Requests that come
-without waiting for answers are answered one after the other.  What must happen until when is one
-deadline at a time, which the server compares with its clock: no timer is made for a request.
+Requests that come without waiting for answers are answered one after the other.  What must happen
+until when is one deadline at a time, which the listener compares with its clock: no timer is made
+for a request.
 """
 
 import asyncio
 import enum
-import logging
 from collections import deque
 from typing import cast
 
-import httptools
-
-from modeldeploy_runtime.transports.rest import errors, limits
-from modeldeploy_runtime.transports.rest.exchange import Exchange, Message, head
-from modeldeploy_runtime.transports.rest.limits import Breach
-from modeldeploy_runtime.transports.rest.listener import Listener
+from modeldeploy_runtime.transports.http import limits
+from modeldeploy_runtime.transports.http.exchange import Exchange, Message, head
+from modeldeploy_runtime.transports.http.limits import Breach
+from modeldeploy_runtime.transports.http.listener import Listener
+from modeldeploy_runtime.transports.http.reader import Head, Reader
 
 # So much of a stream is parsed at once: what follows waits until its requests are answered.
 _SLICE = 8 * 1024
@@ -30,8 +27,6 @@ _MOST_DISCARDED = 1024 * 1024
 _LINGER_SECONDS = 2.0
 
 _NEVER = float("inf")
-
-_log = logging.getLogger(__name__)
 
 
 class _State(enum.Enum):
@@ -48,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._listener = listener
         self._limits = listener.limits
         self._transport: asyncio.Transport
-        self._parser = httptools.HttpRequestParser(self)
+        self._reader = Reader(self, self._limits, listener.now)
         self._state = _State.OPEN
         self.deadline = _NEVER
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,13 +53,8 @@ class Connection(asyncio.Protocol):
         self._incoming: Exchange | None = None
         self._breach: Breach | None = None
         self._unread = b""
-        self._in_head = self._head_began = False
-        self._is_upgrade = False
         self._half_closed = self._is_full = self._drains = False
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._head_size = self._received = self._announced = self._unsent = 0
-        self._since = 0.0
+        self._unsent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -132,7 +122,7 @@ class Connection(asyncio.Protocol):
     def drain(self) -> None:
         """End after what has begun."""
         self._drains = True
-        is_idle = self._active is None and self._incoming is None and not self._in_head
+        is_idle = self._active is None and self._incoming is None and not self._reader.in_head
         if is_idle and not self._queue and self._state is _State.OPEN:
             self._close()
 
@@ -155,7 +145,7 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
         elif self._incoming is not None:
             self._refuse(limits.slow_body(self._limits))
-        elif self._in_head:
+        elif self._reader.in_head:
             self._refuse(limits.slow_headers(self._limits))
         else:
             self._close()
@@ -171,125 +161,52 @@ class Connection(asyncio.Protocol):
                 self._unread = bytes(rest)
                 self._transport.pause_reading()
                 break
-            size = max(_SLICE, self._announced)
-            self._parse(rest[:size])
+            size = max(_SLICE, self._reader.announced)
+            breach = self._reader.feed(rest[:size])
             rest = rest[size:]
+            if breach is not None:
+                self._refuse(breach)
         self._rearm()
 
-    def _parse(self, data: memoryview) -> None:
-        self._head_began = False
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(bytes(data[upgrade.args[0] :]))
-        except httptools.HttpParserCallbackError:
-            _log.exception("A request could not be taken.")
-            self._transport.abort()
-        except httptools.HttpParserError as error:
-            self._refuse(self._breach or limits.malformed(str(error)))
-        else:
-            # What came with a head's beginning was counted as it was understood.
-            if self._in_head and not self._head_began:
-                self._count(len(data))
-            if self._breach:
-                self._refuse(self._breach)
-
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read a request that offers another protocol as if it did not."""
-        self._is_upgrade = False
-        method = self._parser.get_method()
-        if method == b"CONNECT":
-            self._refuse(Breach(405, "CONNECT is not possible: this server is no proxy."))
-            return
-        kept = [item for item in self._headers if item[0] not in {b"upgrade", b"connection"}]
-        lines = [b"%s: %s\r\n" % item for item in kept]
-        start = b"%s %s HTTP/1.1\r\n" % (method, self._url)
-        self._parser = httptools.HttpRequestParser(self)
-        self._parse(memoryview(b"".join((start, *lines, b"\r\n", rest))))
-
-    def _count(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > self._limits.headers:
-            self._breach = limits.long_headers(self._limits)
-
-    def on_message_begin(self) -> None:
-        """Parser: a request begins."""
-        self._in_head = self._head_began = True
-        self._url, self._headers, self._head_size = b"", [], 0
-        self._since = self._listener.now()
-
-    def on_url(self, url: bytes) -> None:
-        """Parser: a piece of the path."""
-        self._url += url
-        if len(self._url) > self._limits.request_line:
-            self._breach = limits.long_request_line(self._limits)
-
-    def on_header(self, name: bytes, value: bytes | None) -> None:
-        """Parser: a header."""
-        self._headers.append((name.lower(), value or b""))
-        if self._head_began:
-            self._count(len(name) + len(value or b"") + 4)
-
-    def on_headers_complete(self) -> None:
-        """Parser: the body, if any, comes next."""
-        self._in_head = False
-        if self._breach is not None:
-            return
-        if self._parser.should_upgrade():
-            self._is_upgrade = True
-            return
-        names = dict(self._headers)
-        self._announced = int(names.get(b"content-length", 0))
-        self._received, self._since = 0, self._listener.now()
-        exchange = Exchange(
-            self,
-            self._scope(),
-            keep_alive=self._parser.should_keep_alive(),
-            expects=names.get(b"expect", b"").lower() == b"100-continue",
-        )
-        self._incoming = exchange
-        self._queue.append(exchange)
+    def on_request(self, head: Head) -> None:
+        """Begin an exchange, or let it wait for its turn."""
+        self._incoming = Exchange(self, self._scope(head), keep_alive=head.keep_alive)
+        self._queue.append(self._incoming)
         self._next()
 
-    def on_body(self, body: bytes) -> None:
-        """Parser: a piece of the body."""
+    def on_piece(self, body: bytes) -> None:
+        """Hand a piece of the body to its exchange, or throw it away after the answer."""
         exchange = self._incoming
-        if exchange is None or self._is_upgrade:
+        if exchange is None:
             return
-        self._received += len(body)
-        self._announced = max(0, self._announced - len(body))
         if exchange.answered:
-            if self._received > _MOST_DISCARDED:
+            if self._reader.received > _MOST_DISCARDED:
                 self._linger()
             return
         exchange.feed(body)
         if exchange.buffered > _MOST_BUFFERED:
             self._transport.pause_reading()
 
-    def on_message_complete(self) -> None:
-        """Parser: the request is complete."""
-        exchange, self._incoming, self._announced = self._incoming, None, 0
-        if exchange is not None and not self._is_upgrade:
+    def on_end(self) -> None:
+        """Note that a body is complete."""
+        exchange, self._incoming = self._incoming, None
+        if exchange is not None:
             exchange.end()
             if exchange.answered:
                 self._next()
 
-    def _scope(self) -> Message:
-        url = self._url
-        if not url.startswith(b"/"):
-            # A proxy's client names the host, too.
-            url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
-        path, _, query = url.partition(b"?")
+    def _scope(self, head: Head) -> Message:
+        path, _, query = head.target.partition(b"?")
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": self._parser.get_http_version(),
-            "method": self._parser.get_method().decode("ascii"),
+            "http_version": head.version,
+            "method": head.method,
             "scheme": self._listener.scheme,
             "path": path.decode("ascii", "replace"),
             "raw_path": path,
-            "query_string": query.partition(b"#")[0],
-            "headers": self._headers,
+            "query_string": query,
+            "headers": head.headers,
             "client": self._transport.get_extra_info("peername"),
             "state": self._listener.state,
         }
@@ -338,7 +255,7 @@ class Connection(asyncio.Protocol):
                 self._queue.remove(incoming)
         if self._active is not None:
             return
-        body = errors.body(breach.message)
+        body = self._listener.refused(breach)
         headers: list[tuple[bytes, bytes]] = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -347,7 +264,6 @@ class Connection(asyncio.Protocol):
         if breach.status == 503:
             headers.append((b"retry-after", b"1"))
         self.write(head(breach.status, headers, self._listener.state["date"]) + body)
-        self._listener.refused(breach)
         self._linger()
 
     def _close(self) -> None:
@@ -377,11 +293,11 @@ class Connection(asyncio.Protocol):
             self._unsent = self._transport.get_write_buffer_size()
             self.deadline = now + self._limits.body_timeout
         elif self._incoming is not None and self._active in {None, self._incoming}:
-            earned = self._received / limits.LEAST_BYTES_PER_SECOND
-            self.deadline = self._since + self._limits.body_timeout + earned
+            earned = self._reader.received / limits.LEAST_BYTES_PER_SECOND
+            self.deadline = self._reader.since + self._limits.body_timeout + earned
         elif self._active is not None:
             self.deadline = _NEVER
-        elif self._in_head:
-            self.deadline = self._since + self._limits.headers_timeout
+        elif self._reader.in_head:
+            self.deadline = self._reader.since + self._limits.headers_timeout
         else:
             self.deadline = now + self._limits.keep_alive_timeout

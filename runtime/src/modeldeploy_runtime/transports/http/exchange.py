@@ -48,7 +48,7 @@ class Exchange:
     or has answered by itself, is dropped.
     """
 
-    def __init__(self, link: Link, scope: Message, *, keep_alive: bool, expects: bool) -> None:
+    def __init__(self, link: Link, scope: Message, *, keep_alive: bool) -> None:
         self.scope = scope
         self.keep_alive = keep_alive
         self.more_body = True
@@ -56,7 +56,10 @@ class Exchange:
         self.answered = False
         self.buffered = 0
         # Whether the client waits for a word before it sends its body.
-        self.expects = expects
+        self.expects = any(
+            name == b"expect" and value.lower() == b"100-continue"
+            for name, value in scope["headers"]
+        )
         self._link = link
         self._parts: list[bytes] = []
         self._delivered = False
