@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
-from testkit.model_servers import ModelServer, running
+from testkit.model_servers import running
 
 HALF = "half_plus_two"
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -148,14 +148,14 @@ def test_reflection(channel: grpc.Channel) -> None:
     for name in offered:
         assert pool.FindServiceByName(name).methods
     method = pool.FindMethodByName("tensorflow.serving.PredictionService.Predict")
-    request = message_factory.GetMessageClass(method.input_type)()
+    request: Any = message_factory.GetMessageClass(method.input_type)()
     request.model_spec.name = HALF
     request.model_spec.version.value = 1
     request.inputs["x"].dtype = 1
     request.inputs["x"].float_val.append(1.0)
     request.inputs["x"].tensor_shape.dim.add().size = 1
     call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-    answer = message_factory.GetMessageClass(method.output_type)()
+    answer: Any = message_factory.GetMessageClass(method.output_type)()
     answer.ParseFromString(call(request.SerializeToString(), timeout=10))
     assert list(answer.outputs["y"].float_val) == [2.5]
     with pytest.raises(KeyError):
@@ -169,10 +169,10 @@ def test_newer_reflection(channel: grpc.Channel) -> None:
     database = ProtoReflectionDescriptorDatabase(channel)
     pool = descriptor_pool.DescriptorPool(database)
     method = pool.FindMethodByName("grpc.reflection.v1.ServerReflection.ServerReflectionInfo")
-    request = message_factory.GetMessageClass(method.input_type)(list_services="*")
+    request: Any = message_factory.GetMessageClass(method.input_type)(list_services="*")
     call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
     for raw in call(iter([request.SerializeToString()]), timeout=10):
-        answer = message_factory.GetMessageClass(method.output_type)()
+        answer: Any = message_factory.GetMessageClass(method.output_type)()
         answer.ParseFromString(raw)
         listed = [service.name for service in answer.list_services_response.service]
         assert listed == sorted(database.get_services())

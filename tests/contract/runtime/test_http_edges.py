@@ -137,7 +137,7 @@ def test_connect_is_refused(server: ModelServer) -> None:
 
 def test_offer_of_another_protocol_is_ignored(server: ModelServer) -> None:
     """
-    curl offers HTTP/2 when it is asked to; the answer is HTTP/1.1, with and without a body.
+    Curl offers HTTP/2 when it is asked to; the answer is HTTP/1.1, with and without a body.
     """
     offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
     with connected(server.rest_port) as client:
@@ -231,7 +231,7 @@ def test_client_that_does_not_read(server: ModelServer) -> None:
     A client that asks and asks and never reads is not answered any further, and hurts nobody.
     """
     with connected(server.rest_port) as client:
-        client.socket.setblocking(False)
+        client.socket.settimeout(0.0)
         asked = b"GET /v1/models/half_plus_two/metadata HTTP/1.1\r\nHost: test\r\n\r\n" * 100
         end = time.monotonic() + 10
         try:

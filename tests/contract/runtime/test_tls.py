@@ -13,7 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from testkit.model_servers import ModelServer, run_command, running
+from testkit.model_servers import ModelServer, free_port, run_command, running
 
 HALF = "half_plus_two"
 
@@ -138,8 +138,7 @@ def test_encrypted_and_renewed(
     encrypted: tuple[ModelServer, Path], authority: Authority, tmp_path: Path
 ) -> None:
     """
-    Both protocols are encrypted; a new file gives new connections the new certificate, and a wrong
-    one leaves the old.
+    Both protocols are encrypted, and follow the file, unless it is wrong.
     """
     server, file = encrypted
     context = _context(authority.certificate)
@@ -206,9 +205,12 @@ def test_wrong_files(models: Path, tmp_path: Path, flag: str, text: str, sentenc
     if text:
         file.write_text(text)
     result = run_command(
-        f"--model_base_path={models}/{HALF}", "--port=0", "--grpc_socket_path=" + str(tmp_path / "s"),
-        "--rest_api_port=18431", f"--{flag}={file}",
-    )  # fmt: skip
+        f"--model_base_path={models}/{HALF}",
+        "--port=0",
+        f"--grpc_socket_path={tmp_path}/socket",
+        f"--rest_api_port={free_port()}",
+        f"--{flag}={file}",
+    )
     assert result.returncode == 1
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr

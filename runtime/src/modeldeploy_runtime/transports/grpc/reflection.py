@@ -91,8 +91,7 @@ class Reflection:
             elif kind == "file_by_filename":
                 _add_files(response, messages.POOL.FindFileByName(request.file_by_filename))
             elif kind == "file_containing_symbol":
-                name = request.file_containing_symbol
-                _add_files(response, messages.POOL.FindFileContainingSymbol(name))
+                _add_files(response, _file_of(request.file_containing_symbol))
             elif kind == "all_extension_numbers_of_type":
                 name = messages.POOL.FindMessageTypeByName(
                     request.all_extension_numbers_of_type
@@ -103,6 +102,15 @@ class Reflection:
         if kind not in _ANSWERED:
             response.error_response.error_code = _NOT_FOUND
             response.error_response.error_message = "This server knows nothing of that name."
+
+
+def _file_of(symbol: str) -> Any:
+    """Find the file that declares a message, a field, a service or a method."""
+    try:
+        return messages.POOL.FindFileContainingSymbol(symbol)
+    except KeyError:
+        # The pool does not count methods among the symbols.
+        return messages.POOL.FindMethodByName(symbol).containing_service.file
 
 
 def _add_files(response: Any, file: Any) -> None:

@@ -8,11 +8,12 @@ for a request.
 
 import asyncio
 import enum
+import logging
 from collections import deque
 from typing import cast
 
 from modeldeploy_runtime.transports.http import limits
-from modeldeploy_runtime.transports.http.exchange import Exchange, Message, head
+from modeldeploy_runtime.transports.http.exchange import Exchange, Message, refusal
 from modeldeploy_runtime.transports.http.limits import Breach
 from modeldeploy_runtime.transports.http.listener import Listener
 from modeldeploy_runtime.transports.http.reader import Head, Reader
@@ -27,6 +28,8 @@ _MOST_DISCARDED = 1024 * 1024
 _LINGER_SECONDS = 2.0
 
 _NEVER = float("inf")
+
+_log = logging.getLogger(__name__)
 
 
 class _State(enum.Enum):
@@ -236,9 +239,11 @@ class Connection(asyncio.Protocol):
             self._feed(self._unread)
 
     async def _run(self, exchange: Exchange) -> None:
-        await self._listener.app(exchange.scope, exchange.receive, exchange.send)
-        if not exchange.answered and not exchange.gone:
-            raise RuntimeError("The application has not answered.")
+        try:
+            await self._listener.app(exchange.scope, exchange.receive, exchange.send)
+        except Exception:  # noqa: BLE001 - whatever it is, the client must not wait for ever
+            _log.exception("A request was not answered.")
+            self._transport.abort()
 
     def _refuse(self, breach: Breach) -> None:
         """Answer for the application, after what it still has to answer, and end."""
@@ -256,14 +261,7 @@ class Connection(asyncio.Protocol):
         if self._active is not None:
             return
         body = self._listener.refused(breach)
-        headers: list[tuple[bytes, bytes]] = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        if breach.status == 503:
-            headers.append((b"retry-after", b"1"))
-        self.write(head(breach.status, headers, self._listener.state["date"]) + body)
+        self.write(refusal(breach, body, self._listener.state["date"]))
         self._linger()
 
     def _close(self) -> None:

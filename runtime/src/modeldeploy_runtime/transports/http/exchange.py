@@ -5,6 +5,8 @@ import http
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
+from modeldeploy_runtime.transports.http.limits import Breach
+
 Message = MutableMapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
 
@@ -38,6 +40,18 @@ def head(status: int, headers: Headers, date: bytes) -> bytes:
         parts += (name, b": ", value, b"\r\n")
     parts.append(b"\r\n")
     return b"".join(parts)
+
+
+def refusal(breach: Breach, body: bytes, date: bytes) -> bytes:
+    """Write the answer to a request that never reaches the application."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    if breach.status == 503:
+        headers.append((b"retry-after", b"1"))
+    return head(breach.status, headers, date) + body
 
 
 class Exchange:
