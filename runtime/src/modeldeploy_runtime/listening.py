@@ -9,7 +9,7 @@ from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.loaders import cpus
 from modeldeploy_runtime.settings import Settings, monitoring
 from modeldeploy_runtime.telemetry.observer import Observer
-from modeldeploy_runtime.transports.grpc.server import GrpcServerOptions, GrpcServer
+from modeldeploy_runtime.transports.grpc.server import GrpcServer, GrpcServerOptions
 from modeldeploy_runtime.transports.grpc.servicers import Methods
 from modeldeploy_runtime.transports.http.limits import HttpLimits
 from modeldeploy_runtime.transports.http.server import RestServer, ServerOptions

@@ -107,10 +107,9 @@ def _refusal(most: int) -> grpc.RpcMethodHandler:
         )
         raise AssertionError("abort raises.")
 
-    refuse.experimental_thread_pool = ThreadPoolExecutor(  # type: ignore[attr-defined]
-        1, thread_name_prefix="grpc-refusal"
-    )
-    return grpc.stream_unary_rpc_method_handler(refuse)
+    behavior: Any = refuse
+    behavior.experimental_thread_pool = ThreadPoolExecutor(1, thread_name_prefix="grpc-refusal")
+    return grpc.stream_unary_rpc_method_handler(behavior)
 
 
 class Patience:

@@ -147,7 +147,10 @@ class Health:
         while not self._is_closed:
             self._changed.wait(_LOOK_SECONDS if self._watchers else None)
             self._changed.clear()
-            self._tell()
+            try:
+                self._tell()
+            except Exception:  # noqa: BLE001 - the next look must come, whatever this one met
+                _log.exception("Those who watch the health were not told.")
         for watcher in tuple(self._watchers):
             _send(watcher, None)
 

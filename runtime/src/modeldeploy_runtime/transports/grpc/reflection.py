@@ -72,9 +72,10 @@ class Reflection:
                 with self._lock:
                     self._streams.discard(context)
 
-        answer.experimental_thread_pool = self._pool  # type: ignore[attr-defined]
+        behavior: Any = answer
+        behavior.experimental_thread_pool = self._pool
         handler = grpc.stream_stream_rpc_method_handler(
-            answer,
+            behavior,
             request_deserializer=request_class.FromString,
             response_serializer=response_class.SerializeToString,
         )

@@ -115,10 +115,8 @@ class Connection(asyncio.Protocol):
         if self._state is not _State.OPEN:
             return
         is_last = self._half_closed and not self._queue and not self._unread
-        if not exchange.keep_alive or self._drains or is_last:
-            self._close()
-        else:
-            self._next()
+        must_end = not exchange.keep_alive or self._drains or is_last
+        self._close() if must_end else self._next()
 
     # What the listener asks for.
 
