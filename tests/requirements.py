@@ -9,6 +9,7 @@ ROWS = {
     "row-1": "A SavedModel answers stock clients: predict, metadata and status, REST and gRPC.",
     "row-2": "half_plus_two answers the README's first request.",
     "row-3": "The image classifier's client prints the error rate of the offline evaluation.",
+    "row-4": "A BERT-like encoder with three integer inputs gives its reference's embeddings.",
     "row-5": "Several versions are served at once, and the newest answers where none is named.",
     "row-7": "Each version tells its state and its error.",
     "row-8": "A new version is found, takes over, and the old one is drained: no request fails.",
