@@ -11,9 +11,12 @@ import logging
 import signal
 import threading
 from collections.abc import Coroutine, Iterable
+from pathlib import Path
 from typing import Any
 
 from modeldeploy_runtime import listening
+from modeldeploy_runtime.configuration.reload import Reloader
+from modeldeploy_runtime.configuration.watch import ConfigFileWatch
 from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
@@ -24,6 +27,7 @@ from modeldeploy_runtime.servables.states import State
 from modeldeploy_runtime.settings import Settings
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.supply import Lifecycle
+from modeldeploy_runtime.transports.grpc.model_management import ModelManagement
 from modeldeploy_runtime.transports.grpc.servicers import GrpcOptions, Methods
 
 # How long after the drain's own limit the process may still take to end.
@@ -56,10 +60,26 @@ class Server:
             tensor_content=settings.enable_serialization_as_tensor_content,
             session_run=settings.enable_session_run,
         )
-        methods = Methods(directory, calls, options)
+        reloader = self._make_reloader(models, directory)
+        self._config_file = _config_file(settings, reloader)
+        management = ModelManagement(reloader, self._observing.metrics)
+        methods = Methods(directory, calls, options, management)
         self._grpc = listening.grpc_server(settings, methods, self._readiness, observer)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+
+    def _make_reloader(self, models: Iterable[ServedModel], directory: Directory) -> Reloader:
+        reloader = Reloader(
+            models,
+            self._source.problem,
+            self._lifecycle.manager.statuses,
+            any_label=self._settings.allow_version_labels_for_unavailable_models,
+        )
+        # The source goes first: it may refuse a configuration.
+        reloader.follow(lambda new: self._source.set_models(new.values()))
+        reloader.follow(lambda new: directory.update({name: new[name].labels for name in new}))
+        reloader.follow(lambda new: self._observing.configure(new.values()))
+        return reloader
 
     async def run(self) -> None:
         """Serve until a signal comes, then drain."""
@@ -72,6 +92,8 @@ class Server:
         # TensorFlow takes seconds to import: they pass while the first version is looked for.
         threading.Thread(target=self._lifecycle.prepare, name="prepare", daemon=True).start()
         self._source.start()
+        if self._config_file:
+            self._config_file.start()
         _log.info(
             "Listening: gRPC on port %d, REST on port %d (0 means not at all).",
             self._settings.port,
@@ -93,6 +115,8 @@ class Server:
     async def _drain(self, rest: "asyncio.Task[None] | None") -> None:
         """Go on serving for the delay, then finish what is in flight or cut it."""
         await self._wait(asyncio.sleep(self._settings.drain_delay))
+        if self._config_file:
+            self._config_file.stop()
         self._source.stop()
         limit = self._settings.drain_timeout
         waiting: list[Coroutine[Any, Any, Any]] = []
@@ -118,6 +142,13 @@ class Server:
         hurry = asyncio.create_task(self._hurry.wait())
         await asyncio.wait((everything, hurry), return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
+
+
+def _config_file(settings: Settings, reloader: Reloader) -> ConfigFileWatch | None:
+    seconds = settings.model_config_file_poll_wait_seconds
+    if not settings.model_config_file or not seconds:
+        return None
+    return ConfigFileWatch(Path(settings.model_config_file), seconds, reloader)
 
 
 def _states(manager: Manager, names: Iterable[str]) -> Iterable[tuple[ServableId, State]]:

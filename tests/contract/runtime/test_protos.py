@@ -13,6 +13,7 @@ from modeldeploy_runtime.protos import generate, messages
 STOCK = (
     "tensorflow_serving.apis.get_model_metadata_pb2",
     "tensorflow_serving.apis.get_model_status_pb2",
+    "tensorflow_serving.apis.model_management_pb2",
     "tensorflow_serving.apis.predict_pb2",
     "tensorflow_serving.apis.prediction_log_pb2",
     "tensorflow_serving.apis.session_service_pb2",
@@ -33,6 +34,8 @@ ROOTS = (
     "PredictionLog",
     "RegressionRequest",
     "RegressionResponse",
+    "ReloadConfigRequest",
+    "ReloadConfigResponse",
     "SessionRunRequest",
     "SessionRunResponse",
     "SignatureDefMap",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from modeldeploy_runtime.inference.labels import Labels
 from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.lifecycle.manager import Manager
 from modeldeploy_runtime.servables import errors
@@ -14,32 +15,72 @@ class Directory:
 
     def __init__(self, manager: Manager, labels: Mapping[str, Mapping[str, int]]) -> None:
         self._manager = manager
-        self._labels = labels
+        self._names = tuple(labels)
+        self._labels = Labels(labels)
+
+    def update(self, labels: Mapping[str, Mapping[str, int]]) -> None:
+        """Take the models of another configuration with their labels, at once."""
+        self._labels.replace(labels)
+        self._names = tuple(labels)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The configured models."""
-        return tuple(self._labels)
+        return self._names
+
+    def labels(self, name: str) -> dict[str, int]:
+        """List a model's labels with the versions that answer to them now."""
+        return self._labels.of(name, lambda version: self._is(name, version, State.AVAILABLE))
 
     def knows(self, name: str) -> bool:
         """Tell whether a model is configured."""
-        return name in self._labels
+        return name in self._names
 
     def acquire(self, selector: Selector) -> Handle:
         """
         Take hold of the version that a selector means.
 
         Raises:
-            ServingError: There is no such version or label.
+            ServingError: There is no such version or label, or the label's version is not there
+                yet.
         """
-        if selector.label is not None:
-            version = self._labels.get(selector.name, {}).get(selector.label)
+        if selector.label is None:
+            return self._manager.acquire(selector)
+        return self._acquire_label(selector.name, selector.label)
+
+    def _acquire_label(self, name: str, label: str) -> Handle:
+        before = None
+        while True:
+            version = self._labels.resolve(
+                name, label, lambda v: self._is(name, v, State.AVAILABLE)
+            )
             if version is None:
-                raise errors.InvalidArgumentError(
-                    f"Unrecognized servable version label: {selector.label}"
-                )
-            selector = Selector(selector.name, version)
-        return self._manager.acquire(selector)
+                raise errors.InvalidArgumentError(f"Unrecognized servable version label: {label}")
+            try:
+                return self._manager.acquire(Selector(name, version))
+            except errors.NotFoundError:
+                # The label may have moved since it was resolved: then its new version answers.
+                if version == before:
+                    if self._may_come(name, version):
+                        raise errors.UnavailableError(
+                            f"Model labels does not init yet.{label}"
+                        ) from None
+                    raise
+                before = version
+
+    def _may_come(self, name: str, version: int) -> bool:
+        """Tell whether a version is on its way, or nothing has been found of its model yet."""
+        known = self._manager.statuses(name)
+        return not known or any(
+            status.version == version and status.state in {State.START, State.LOADING}
+            for status in known
+        )
+
+    def _is(self, name: str, version: int, state: State) -> bool:
+        return any(
+            status.version == version and status.state is state
+            for status in self._manager.statuses(name)
+        )
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """

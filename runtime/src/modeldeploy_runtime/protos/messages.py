@@ -59,6 +59,8 @@ PredictionLog: Any = _class("tensorflow.serving.PredictionLog")
 ModelServerConfig: Any = _class("tensorflow.serving.ModelServerConfig")
 MonitoringConfig: Any = _class("tensorflow.serving.MonitoringConfig")
 LoggingConfig: Any = _class("tensorflow.serving.LoggingConfig")
+ReloadConfigRequest: Any = _class("tensorflow.serving.ReloadConfigRequest")
+ReloadConfigResponse: Any = _class("tensorflow.serving.ReloadConfigResponse")
 SSLConfig: Any = _class("tensorflow.serving.SSLConfig")
 
 HealthCheckRequest: Any = _class("grpc.health.v1.HealthCheckRequest")

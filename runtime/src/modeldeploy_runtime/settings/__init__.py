@@ -12,7 +12,7 @@ from typing import Any
 
 from modeldeploy_runtime import flags
 from modeldeploy_runtime.flags import FlagError
-from modeldeploy_runtime.servables.errors import InvalidArgumentError
+from modeldeploy_runtime.servables.errors import ServingError
 from modeldeploy_runtime.settings import contradictions
 from modeldeploy_runtime.settings.groups import Settings
 from modeldeploy_runtime.settings.not_wired import NOT_WIRED
@@ -52,7 +52,7 @@ def models(settings: Settings) -> list[ServedModel]:
             return [ServedModel(settings.model_name, base)]
         path = Path(settings.model_config_file)
         return config_file.parse(path.read_text(), str(path))
-    except (InvalidArgumentError, OSError, UnicodeDecodeError) as error:
+    except (ServingError, OSError, UnicodeDecodeError) as error:
         raise FlagError(f"{error}") from error
 
 

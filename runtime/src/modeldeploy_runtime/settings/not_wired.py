@@ -6,12 +6,10 @@ Whoever gives one its effect takes its line away.
 
 NOT_WIRED = frozenset(
     {
-        "allow_version_labels_for_unavailable_models",
         "batching_parameters_file",
         "enable_batching",
         "enable_per_model_batching_parameters",
         "mixed_precision",
-        "model_config_file_poll_wait_seconds",
         "remove_unused_fields_from_bundle_metagraph",
         "rest_api_enable_cors_support",
         "tensorflow_session_config_file",

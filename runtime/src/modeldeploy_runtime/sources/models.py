@@ -22,3 +22,8 @@ class ServedModel:
     labels: Mapping[str, int] = field(default_factory=dict)
     platform: str = "tensorflow"
     logging: RequestLogging | None = None
+
+    @property
+    def place(self) -> tuple[str, VersionPolicy, str]:
+        """What decides which versions are served; the rest changes nothing of that."""
+        return self.base_path, self.policy, self.platform

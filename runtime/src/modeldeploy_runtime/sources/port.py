@@ -31,6 +31,9 @@ class StoredVersion(Protocol):
         """Remove what was brought; what lies there without us stays."""
 
 
+NOT_LOOKED = "Its versions have not been looked for yet."
+"""What a source says of a model before its first look."""
+
 Sink = Callable[[ServedModel, Sequence[ServableData[StoredVersion]]], None]
 
 
@@ -51,7 +54,7 @@ class Source(Protocol):
         """Say nothing any more."""
 
     def problem(self, name: str) -> str:
-        """Say in a sentence why a model has no versions, or nothing."""
+        """Say in a sentence why a model has no versions, ``NOT_LOOKED`` at first, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class StoragePathSource:
 
     def _is_new(self, model: ServedModel) -> bool:
         known = self._watches.get(model.name)
-        return known is None or known.model != model
+        return known is None or known.model.place != model.place
 
     def _watch(self, model: ServedModel) -> None:
         before = self._watches.get(model.name)

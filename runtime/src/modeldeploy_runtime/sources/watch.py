@@ -7,11 +7,13 @@ from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.sources import completeness, version_policy
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.sources.places import Listing, Place
-from modeldeploy_runtime.sources.port import SourceOptions
+from modeldeploy_runtime.sources.port import NOT_LOOKED, SourceOptions
 from modeldeploy_runtime.sources.version_policy import Verdict
 
 # Looking for the second time, when a poll of 0 seconds says nothing about when.
 SETTLE_SECONDS = 1.0
+
+_NEVER = "Its versions are never looked for: --file_system_poll_wait_seconds is negative."
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class Watch:
     ) -> None:
         self.model = model
         self.place = place
-        self.problem = "Its versions have not been looked for yet."
+        self.problem = NOT_LOOKED if options.poll_seconds >= 0 else _NEVER
         self.settled = self.closed = False
         self._options = options
         self._complete: set[str] = set()

@@ -12,7 +12,6 @@ import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_management_pb2,
     predict_pb2,
     session_service_pb2,
 )
@@ -341,16 +340,11 @@ def test_status_errors(
     assert _failure(model_service.GetModelStatus, request_) == (code, message)
 
 
-def test_methods_that_are_not_offered(model_service: Any, channel: grpc.Channel) -> None:
+def test_methods_that_are_not_offered(channel: grpc.Channel) -> None:
     """
     A known method that this server does not offer says so in a sentence.
     """
     unimplemented = grpc.StatusCode.UNIMPLEMENTED
-    request = model_management_pb2.ReloadConfigRequest()
-    assert _failure(model_service.HandleReloadConfigRequest, request) == (
-        unimplemented,
-        "This server does not offer HandleReloadConfigRequest.",
-    )
     session_run = channel.unary_unary(
         "/tensorflow.serving.SessionService/SessionRun",
         session_service_pb2.SessionRunRequest.SerializeToString,

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote
 
 import grpc
@@ -33,7 +33,6 @@ from modeldeploy_runtime.transports.tls import Certificates
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 SESSION_SERVICE = "tensorflow.serving.SessionService"
-_NOT_OFFERED = {MODEL_SERVICE: ("HandleReloadConfigRequest",)}
 
 Method = Callable[[Any, Asked], Any]
 
@@ -123,10 +122,11 @@ class GrpcServer:
                 "GetModelStatus": self._handler(
                     "status", methods.get_model_status, messages.GetModelStatusRequest
                 ),
+                "HandleReloadConfigRequest": self._handler(
+                    "reload", methods.reload, messages.ReloadConfigRequest
+                ),
             },
         }
-        for service, names in _NOT_OFFERED.items():
-            offered[service].update({name: _refusal(name) for name in names})
         return [
             grpc.method_handlers_generic_handler(service, table)
             for service, table in offered.items()
@@ -178,11 +178,3 @@ def _deadline(context: grpc.ServicerContext) -> float | None:
 def _serialize(response: Any) -> bytes:
     serialized: bytes = response.SerializeToString()
     return serialized
-
-
-def _refusal(name: str) -> grpc.RpcMethodHandler:
-    def refuse(_request: bytes, context: grpc.ServicerContext) -> NoReturn:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"This server does not offer {name}.")
-        raise AssertionError("abort raises.")
-
-    return grpc.unary_unary_rpc_method_handler(refuse)

@@ -17,6 +17,7 @@ from modeldeploy_runtime.tensors import proto
 from modeldeploy_runtime.transports import pins
 from modeldeploy_runtime.transports.grpc import asked as asked_of
 from modeldeploy_runtime.transports.grpc.asked import Asked
+from modeldeploy_runtime.transports.grpc.model_management import ModelManagement
 
 METADATA_FIELD = "signature_def"
 
@@ -32,8 +33,15 @@ class GrpcOptions:
 class Methods:
     """What this server offers over gRPC; safe to call from any number of threads."""
 
-    def __init__(self, directory: Directory, calls: Calls, options: GrpcOptions) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        calls: Calls,
+        options: GrpcOptions,
+        management: ModelManagement,
+    ) -> None:
         self._directory = directory
+        self.reload = management.reload
         self._calls = calls
         self._options = options
         self._encode = proto.encode_content if options.tensor_content else proto.encode

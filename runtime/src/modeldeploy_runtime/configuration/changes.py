@@ -1,0 +1,90 @@
+"""
+What one configuration changes in another, and what it must not: pure.
+
+A configuration is always the whole of what is wanted; a model that it leaves out goes.
+"""
+
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.servables.states import State, VersionStatus
+from modeldeploy_runtime.sources.models import ServedModel
+from modeldeploy_runtime.sources.version_policy import Specific
+
+Models = Mapping[str, ServedModel]
+Statuses = Callable[[str], Sequence[VersionStatus]]
+
+_ALIVE = frozenset({State.START, State.LOADING, State.AVAILABLE})
+
+
+class Change(enum.Enum):
+    """What happens to one model."""
+
+    ADDED = "added"
+    MOVED = "moved"
+    ADJUSTED = "adjusted"
+    REMOVED = "removed"
+    UNCHANGED = "unchanged"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether versions have to be found, so that somebody may want to wait for them."""
+        return self in {Change.ADDED, Change.MOVED}
+
+
+def between(old: Models, new: Models) -> dict[str, Change]:
+    """
+    Say for each model of either configuration what happens to it.
+
+    Moved: its versions are chosen anew, as its folder, policy or platform is another.  Adjusted:
+    only its labels or its logging are others.
+    """
+    changes = {name: _change(old.get(name), model) for name, model in new.items()}
+    return changes | {name: Change.REMOVED for name in old if name not in new}
+
+
+def _change(old: ServedModel | None, new: ServedModel) -> Change:
+    if old is None:
+        return Change.ADDED
+    if old == new:
+        return Change.UNCHANGED
+    return Change.ADJUSTED if old.place == new.place else Change.MOVED
+
+
+def faults(
+    old: Models, new: Models, statuses: Statuses, *, any_label: bool
+) -> Iterator[errors.ServingError]:
+    """
+    List what forbids to go from one configuration to the other.
+
+    ``any_label`` lets a new label name a version that nobody expects.
+    """
+    for name, model in new.items():
+        before = old.get(name)
+        if before is not None and before.platform != model.platform:
+            yield errors.InvalidArgumentError(
+                f"Illegal to change a model's platform. For model {name} platform was "
+                f"{before.platform} and new platform requested is {model.platform}"
+            )
+        labels = {} if before is None else before.labels
+        for label, version in sorted(model.labels.items()):
+            if labels.get(label) == version or (any_label and label not in labels):
+                continue
+            if not _may_label(before, model, version, statuses):
+                yield errors.PreconditionError(
+                    f"Request to assign label to version {version} of model {name}, which is not "
+                    "currently available for inference"
+                )
+
+
+def _may_label(
+    before: ServedModel | None, model: ServedModel, version: int, statuses: Statuses
+) -> bool:
+    """Tell whether a version answers, or is expected to: the label then waits for it."""
+    known = {status.version for status in statuses(model.name) if status.state in _ALIVE}
+    if version in known:
+        return True
+    if isinstance(model.policy, Specific):
+        return version in model.policy.versions
+    return before is None or _change(before, model) is Change.MOVED
