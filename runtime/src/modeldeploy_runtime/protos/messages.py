@@ -65,7 +65,6 @@ SSLConfig: Any = _class("tensorflow.serving.SSLConfig")
 
 HealthCheckRequest: Any = _class("grpc.health.v1.HealthCheckRequest")
 HealthCheckResponse: Any = _class("grpc.health.v1.HealthCheckResponse")
-HealthListRequest: Any = _class("grpc.health.v1.HealthListRequest")
 HealthListResponse: Any = _class("grpc.health.v1.HealthListResponse")
 REFLECTION: dict[str, tuple[Any, Any]] = {
     version: (

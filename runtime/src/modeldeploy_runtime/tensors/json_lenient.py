@@ -9,9 +9,13 @@ import math
 import re
 from typing import Any, NoReturn
 
+# Each level costs memory, and no tensor has so many.
+MAX_DEPTH = 10_000
+
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _CONSTANTS = {
     "null": None,
     "true": True,
@@ -72,6 +76,8 @@ class _Parser:
         is_object = character == "{"
         if self._take("}" if is_object else "]"):
             return {} if is_object else []
+        if len(open_containers) == MAX_DEPTH:
+            self._fail(f"The document is nested more than {MAX_DEPTH} deep.")
         open_containers.append(({}, self._key()) if is_object else ([], None))
         return _OPENED
 
@@ -121,6 +127,8 @@ class _Parser:
         match = _STRING.match(self._text, self._position)
         if match is None:
             self._fail_in_string()
+        if _has_lone_surrogate(match.group()):
+            self._fail("The surrogate pair in string is invalid.")
         try:
             value = str(json.loads(match.group()))
         except ValueError:
@@ -152,6 +160,18 @@ class _Parser:
 
 
 _OPENED = object()
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    """Tell whether a string escapes half a character, which no UTF-8 can carry."""
+    waits_for_low, end = False, 0
+    for escape in _ESCAPE.finditer(text):
+        code = int(escape[1] or "0", 16)
+        follows = waits_for_low and escape.start() == end
+        if (0xDC00 <= code < 0xE000) != follows:
+            return True
+        waits_for_low, end = 0xD800 <= code < 0xDC00, escape.end()
+    return waits_for_low
 
 
 def _put(container: Any, key: str | None, value: Any) -> None:

@@ -6,6 +6,7 @@ orjson reads what is JSON.  What it refuses is given to Python's own parser, whi
 and finds the words for what is wrong.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -32,6 +33,8 @@ class Document:
 
 
 _WORDS = (b"true", b"false", b"null")
+# Python's parser takes half a character for a whole one, which TensorFlow Serving refuses.
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -63,10 +66,9 @@ def _parse_leniently(body: bytes) -> Any:
     # Bytes that are no UTF-8 live on as lone surrogates and leave as the bytes that they were.
     text = body.decode("utf-8", "surrogateescape")
     start = _SPACE.match(text)
-    try:
-        return _decoder.raw_decode(text, start.end() if start else 0)[0]
-    except (ValueError, RecursionError):
-        pass
+    if not _HALF_CHARACTER.search(text):
+        with contextlib.suppress(ValueError, RecursionError):
+            return _decoder.raw_decode(text, start.end() if start else 0)[0]
     try:
         return json_lenient.parse(text)
     except json_lenient.JSONTextError as error:

@@ -17,7 +17,7 @@ from modeldeploy_runtime.tensors import dtypes
 from modeldeploy_runtime.tensors.dtypes import Array, DType
 
 # A few bytes may claim a tensor of any size, as missing values repeat: up to here we believe them.
-MAX_FILLED_BYTES = 1 << 30
+MAX_FILLED_BYTES = 64 << 20
 
 # These fields hold packed fixed-size values: their bytes on the wire are those of the array.
 _PACKED = ("float_val", "double_val", "scomplex_val", "bool_val", "dcomplex_val")

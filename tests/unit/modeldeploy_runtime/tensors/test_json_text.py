@@ -135,3 +135,38 @@ def test_show_is_short() -> None:
         deep = [deep]
     assert len(json_text.show(deep)) < 300
     assert len(json_text.show(list(range(100_000)))) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'"\ud800"',
+        r'"a\udc00"',
+        r'"\udc00\ud800"',
+        r'"\ud83d \ude00"',
+        r'{"\uD800": 1}',
+        r'"\ud800\\udc00"',
+    ],
+)
+def test_half_characters(text: str) -> None:
+    """
+    Half of a pair is refused: it could be neither a tensor's bytes nor part of a message.
+    """
+    with pytest.raises(InvalidArgumentError, match="The surrogate pair in string is inv"):
+        json_text.parse(text.encode())
+
+
+@pytest.mark.parametrize("tail", ["", " trailing"])
+def test_whole_characters(tail: str) -> None:
+    """
+    Both halves together are one character, and a backslash before them is only that.
+    """
+    assert json_text.parse(rf'"\ud83d\ude00 \\ud800"{tail}'.encode()).value == "\U0001f600 \\ud800"
+
+
+def test_too_deep() -> None:
+    """
+    Depth has a bound, and the message says it.
+    """
+    with pytest.raises(InvalidArgumentError, match=r"nested more than 10000 deep\."):
+        json_text.parse(b"[" * 20_000)

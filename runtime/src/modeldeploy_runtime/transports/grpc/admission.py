@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -84,19 +85,33 @@ class Admission(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         Only there does the thread that waits for it know its call.
         """
         behavior = handler.unary_unary
-        if behavior is None:
+        parse = handler.request_deserializer
+        if behavior is None or parse is None:
             return handler
 
         def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
             with self._patience.waiting(context):
-                request = next(requests, None)
+                request: bytes | None = next(requests, None)
             if request is None:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call has no message.")
-            return behavior(request, context)
+                raise AssertionError("abort raises.")
+            return behavior(parsed(parse, request, context), context)
 
         return grpc.stream_unary_rpc_method_handler(
-            answer, handler.request_deserializer, handler.response_serializer
+            answer, response_serializer=handler.response_serializer
         )
+
+
+def parsed(parse: Callable[[bytes], Any], data: bytes, context: grpc.ServicerContext) -> Any:
+    """
+    Parse a message, or end the call with INVALID_ARGUMENT.
+
+    grpcio would answer INTERNAL, and write a traceback to the log for every such message.
+    """
+    try:
+        return parse(data)
+    except DecodeError:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The message cannot be parsed.")
 
 
 def _refusal(most: int) -> grpc.RpcMethodHandler:

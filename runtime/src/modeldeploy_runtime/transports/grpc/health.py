@@ -18,6 +18,7 @@ import grpc
 
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.protos import messages
+from modeldeploy_runtime.transports.grpc import admission
 
 SERVICE = "grpc.health.v1.Health"
 MODEL_SERVICE = "ModelService"
@@ -74,25 +75,25 @@ class Health:
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Offer the service."""
-        request, response = messages.HealthCheckRequest, messages.HealthCheckResponse
+        parse = messages.HealthCheckRequest.FromString
 
-        def check(message: Any, context: grpc.ServicerContext) -> Any:
-            return self._check(message, context)
+        def check(data: bytes, context: grpc.ServicerContext) -> Any:
+            return self._check(admission.parsed(parse, data, context), context)
 
         def watch(
-            message: Any, context: grpc.ServicerContext, send_response_callback: Any = None
+            data: bytes, context: grpc.ServicerContext, send_response_callback: Any = None
         ) -> None:
-            self._watch(message, context, send_response_callback)
+            request = admission.parsed(parse, data, context)
+            self._watch(request, context, send_response_callback)
 
-        def everything(_message: Any, _context: grpc.ServicerContext) -> Any:
+        def everything(_data: bytes, _context: grpc.ServicerContext) -> Any:
             return self._list()
 
         behaviors: tuple[Any, ...] = (check, watch, everything)
         for behavior in behaviors:
             behavior.experimental_thread_pool = self._pool
             behavior.experimental_non_blocking = behavior is watch
-        one = {"request_deserializer": request.FromString}
-        one["response_serializer"] = response.SerializeToString
+        one = {"response_serializer": messages.HealthCheckResponse.SerializeToString}
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
@@ -100,7 +101,6 @@ class Health:
                 "Watch": grpc.unary_stream_rpc_method_handler(watch, **one),
                 "List": grpc.unary_unary_rpc_method_handler(
                     everything,
-                    request_deserializer=messages.HealthListRequest.FromString,
                     response_serializer=messages.HealthListResponse.SerializeToString,
                 ),
             },

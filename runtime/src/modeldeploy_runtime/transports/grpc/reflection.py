@@ -13,6 +13,7 @@ import grpc
 from google.protobuf import descriptor_pb2
 
 from modeldeploy_runtime.protos import messages
+from modeldeploy_runtime.transports.grpc import admission
 
 VERSIONS = ("v1", "v1alpha")
 
@@ -55,7 +56,7 @@ class Reflection:
     def _handler(self, version: str) -> grpc.GenericRpcHandler:
         request_class, response_class = messages.REFLECTION[version]
 
-        def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
             with self._lock:
                 if len(self._streams) >= _THREADS:
                     context.abort(
@@ -64,7 +65,8 @@ class Reflection:
                     )
                 self._streams.add(context)
             try:
-                for request in requests:
+                for data in requests:
+                    request = admission.parsed(request_class.FromString, data, context)
                     response = response_class(valid_host=request.host, original_request=request)
                     self._fill(request, response)
                     yield response
@@ -76,7 +78,6 @@ class Reflection:
         behavior.experimental_thread_pool = self._pool
         handler = grpc.stream_stream_rpc_method_handler(
             behavior,
-            request_deserializer=request_class.FromString,
             response_serializer=response_class.SerializeToString,
         )
         return grpc.method_handlers_generic_handler(

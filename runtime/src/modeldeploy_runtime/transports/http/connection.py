@@ -10,10 +10,10 @@ import asyncio
 import enum
 import logging
 from collections import deque
-from typing import cast
+from typing import Any, cast
 
 from modeldeploy_runtime.transports.http import limits
-from modeldeploy_runtime.transports.http.exchange import Exchange, Message, refusal
+from modeldeploy_runtime.transports.http.exchange import Exchange, refusal
 from modeldeploy_runtime.transports.http.limits import Breach
 from modeldeploy_runtime.transports.http.listener import Listener
 from modeldeploy_runtime.transports.http.reader import Head, Reader
@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._listener = listener
         self._limits = listener.limits
         self._transport: asyncio.Transport
+        self._peer: Any = None
         self._reader = Reader(self, self._limits, listener.now)
         self._state = _State.OPEN
         self.deadline = _NEVER
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
+        self._peer = transport.get_extra_info("peername")
         if not self._listener.enter(self):
             self._refuse(limits.many_connections(self._limits))
         self._rearm()
@@ -83,6 +85,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Answer what is complete to a client that will send no more; else it has gone."""
+        self._drop_waiting()
         is_plain = self._transport.get_extra_info("sslcontext") is None
         is_waiting = self._active is not None and self._incoming is None
         self._half_closed = is_plain and is_waiting and self._state is _State.OPEN
@@ -171,7 +174,9 @@ class Connection(asyncio.Protocol):
 
     def on_request(self, head: Head) -> None:
         """Begin an exchange, or let it wait for its turn."""
-        self._incoming = Exchange(self, self._scope(head), keep_alive=head.keep_alive)
+        self._incoming = Exchange(
+            self, self._listener.scope(head, self._peer), keep_alive=head.keep_alive
+        )
         self._queue.append(self._incoming)
         self._next()
 
@@ -195,22 +200,6 @@ class Connection(asyncio.Protocol):
             exchange.end()
             if exchange.answered:
                 self._next()
-
-    def _scope(self, head: Head) -> Message:
-        path, _, query = head.target.partition(b"?")
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": head.version,
-            "method": head.method,
-            "scheme": self._listener.scheme,
-            "path": path.decode("ascii", "replace"),
-            "raw_path": path,
-            "query_string": query,
-            "headers": head.headers,
-            "client": self._transport.get_extra_info("peername"),
-            "state": self._listener.state,
-        }
 
     # Answering.
 
@@ -246,21 +235,25 @@ class Connection(asyncio.Protocol):
     def _refuse(self, breach: Breach) -> None:
         """Answer for the application, after what it still has to answer, and end."""
         self._breach = breach
+        self._drop_waiting()
         incoming, self._incoming = self._incoming, None
         if incoming is not None and incoming.answered:
             self._linger()
             return
         if incoming is not None:
             incoming.lose()
-            if incoming is self._active:
-                self._active = None
-            else:
-                self._queue.remove(incoming)
+            self._active = None
         if self._active is not None:
             return
         body = self._listener.refused(breach)
         self.write(refusal(breach, body, self._listener.state["date"]))
         self._linger()
+
+    def _drop_waiting(self) -> None:
+        """Forget a request that waits for its turn and will never be complete."""
+        if self._incoming is not None and self._incoming in self._queue:
+            self._queue.remove(self._incoming)
+            self._incoming = None
 
     def _close(self) -> None:
         if self._incoming is not None or self._unread:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from modeldeploy_runtime.transports.http.exchange import Message
 from modeldeploy_runtime.transports.http.limits import Breach, HttpLimits
+from modeldeploy_runtime.transports.http.reader import Head
 
 # How often the deadlines of the connections are looked at, in seconds.
 TICK = 0.1
@@ -39,7 +41,7 @@ class Listener:
         self.app = app
         self.limits = limits
         self.refused = refused
-        self.scheme = "https" if is_secure else "http"
+        self._scheme = "https" if is_secure else "http"
         self.state: dict[str, bytes] = {"date": _date()}
         self.now = asyncio.get_running_loop().time
         self._clients: set[Client] = set()
@@ -63,6 +65,23 @@ class Listener:
         self._clients.discard(client)
         if not self._clients:
             self._is_empty.set()
+
+    def scope(self, head: Head, peer: Any) -> Message:
+        """Describe a request as ASGI does."""
+        path, _, query = head.target.partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": head.version,
+            "method": head.method,
+            "scheme": self._scheme,
+            "path": path.decode("ascii", "replace"),
+            "raw_path": path,
+            "query_string": query,
+            "headers": head.headers,
+            "client": peer,
+            "state": self.state,
+        }
 
     async def wait_empty(self) -> None:
         """Wait until no connection is open."""

@@ -48,4 +48,7 @@ def headers(code: Code) -> tuple[tuple[bytes, bytes], ...]:
 def body(message: str) -> bytes:
     """Write an error as TensorFlow Serving lays it out."""
     text = json.dumps({"error": message}, indent=4, ensure_ascii=False)
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
