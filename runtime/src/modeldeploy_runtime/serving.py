@@ -23,7 +23,7 @@ from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.lifecycle.manager import Manager
 from modeldeploy_runtime.observing import Observing
 from modeldeploy_runtime.servables.ids import ServableId
-from modeldeploy_runtime.servables.states import State
+from modeldeploy_runtime.servables.states import VersionStatus
 from modeldeploy_runtime.settings import Settings
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.supply import Lifecycle
@@ -42,13 +42,13 @@ class Server:
     def __init__(self, settings: Settings, models: Iterable[ServedModel]) -> None:
         self._settings = settings
         models = list(models)
-        self._lifecycle = Lifecycle(settings, models)
+        self._observing = Observing(settings, lambda: _statuses(self._lifecycle.manager, directory))
+        self._observing.configure(models)
+        observer = self._observing.observer
+        self._lifecycle = Lifecycle(settings, models, self._observing.metrics)
         manager, self._source = self._lifecycle.manager, self._lifecycle.source
         directory = Directory(manager, {model.name: model.labels for model in models})
         self._readiness = Readiness(directory, self._source.problem)
-        self._observing = Observing(settings, lambda: _states(manager, directory.names))
-        self._observing.configure(models)
-        observer = self._observing.observer
         calls = Calls(
             directory,
             self._observing.request_log,
@@ -151,7 +151,7 @@ def _config_file(settings: Settings, reloader: Reloader) -> ConfigFileWatch | No
     return ConfigFileWatch(Path(settings.model_config_file), seconds, reloader)
 
 
-def _states(manager: Manager, names: Iterable[str]) -> Iterable[tuple[ServableId, State]]:
-    for name in names:
+def _statuses(manager: Manager, directory: Directory) -> Iterable[tuple[ServableId, VersionStatus]]:
+    for name in directory.names:
         for status in manager.statuses(name):
-            yield ServableId(name, status.version), status.state
+            yield ServableId(name, status.version), status

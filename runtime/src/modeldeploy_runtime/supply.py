@@ -20,6 +20,8 @@ from modeldeploy_runtime.settings import Settings
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.sources.port import SourceOptions
 from modeldeploy_runtime.sources.router import SourceRouter
+from modeldeploy_runtime.telemetry.metrics import Metrics
+from modeldeploy_runtime.warmup.warm_up import WarmUp, WarmUpOptions
 
 _POLICIES = {
     "availability_preserving": availability_preserving.next_action,
@@ -35,10 +37,14 @@ class Lifecycle:
         bus: Tells of every change of a version's state; subscribe before the source starts.
     """
 
-    def __init__(self, settings: Settings, models: Iterable[ServedModel]) -> None:
+    def __init__(self, settings: Settings, models: Iterable[ServedModel], metrics: Metrics) -> None:
         models = list(models)
         self.bus = EventBus()
-        self.platforms = Platforms(_load_options(settings), {TENSORFLOW: SavedModelPlatform})
+        self.platforms = Platforms(
+            _load_options(settings),
+            {TENSORFLOW: SavedModelPlatform},
+            WarmUp(_warm_up_options(settings), metrics),
+        )
         self.manager = Manager(
             _options(settings), lambda: memory.room(settings.memory_limit_bytes), self.bus
         )
@@ -72,6 +78,15 @@ def _options(settings: Settings) -> Options:
     )
 
 
+def _warm_up_options(settings: Settings) -> WarmUpOptions:
+    return WarmUpOptions(
+        enabled=settings.enable_model_warmup,
+        iterations=settings.num_request_iterations_for_warmup,
+        is_required=settings.warmup_failure == "fail",
+        made_up=settings.synthetic_warmup,
+    )
+
+
 def _source_options(settings: Settings) -> SourceOptions:
     return SourceOptions(
         poll_seconds=settings.file_system_poll_wait_seconds,
@@ -83,8 +98,6 @@ def _source_options(settings: Settings) -> SourceOptions:
 
 def _load_options(settings: Settings) -> LoadOptions:
     return LoadOptions(
-        warmup=settings.enable_model_warmup,
-        warmup_iterations=settings.num_request_iterations_for_warmup,
         intra_op_threads=settings.tensorflow_intra_op_parallelism,
         inter_op_threads=settings.tensorflow_inter_op_parallelism,
         tags=tuple(settings.saved_model_tags.split(",")),

@@ -211,7 +211,7 @@ def test_warmup(models: Path, tmp_path: Path) -> None:
     with running(tmp_path, *flags) as server:
         server.wait_state(HALF, 2, "END")
         (found,) = server.get(f"/v1/models/{HALF}/versions/2").json["model_version_status"]
-        assert 'calls the signature "other"' in found["status"]["error_message"]
+        assert 'Serving signature key "other" not found.' in found["status"]["error_message"]
         shutil.rmtree(base / "2")
         server.wait_state(HALF, 1, "AVAILABLE")
         assert "Replayed 1 warm-up records" in server.log

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 
-from modeldeploy_runtime.loaders.port import Loader, LoadOptions, Platform
+from modeldeploy_runtime.loaders.port import Loader, LoadOptions, LoadWatch, Platform
 from modeldeploy_runtime.loaders.stored import StoredLoader
 from modeldeploy_runtime.servables.data import ServableData
 from modeldeploy_runtime.servables.errors import Code, LoadError, ServingError
@@ -35,7 +35,8 @@ class Platforms:
     that needs it.
     """
 
-    def __init__(self, options: LoadOptions, own: Mapping[str, Factory]) -> None:
+    def __init__(self, options: LoadOptions, own: Mapping[str, Factory], watch: LoadWatch) -> None:
+        self._watch = watch
         self._options = options
         self._own = own
         self._made: dict[str, Platform] = {}
@@ -51,7 +52,7 @@ class Platforms:
         if isinstance(version.value, ServingError):
             return ServableData(version.id, version.value)
         try:
-            loader = StoredLoader(version.id, version.value, self.get(platform))
+            loader = StoredLoader(version.id, version.value, self.get(platform), self._watch)
         except ServingError as error:
             return ServableData(version.id, error)
         return ServableData(version.id, loader)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from modeldeploy_runtime.servables.errors import Code
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.tensors.dtypes import Array, TensorSpec
 
@@ -82,7 +83,7 @@ class Platform(Protocol):
         """Estimate the bytes of memory that a version will need: an upper bound."""
 
     def load(self, servable: ServableId, path: Path) -> Model:
-        """Load one version from a local folder, warmed up and ready, or raise a ``LoadError``."""
+        """Load one version from a local folder, or raise a ``LoadError``."""
 
 
 class Loader(Protocol):
@@ -98,12 +99,20 @@ class Loader(Protocol):
         """Remove what was brought: the version is unloaded, or will not be loaded."""
 
 
+class LoadWatch(Protocol):
+    """What happens around the load of a version, in the thread that loads it."""
+
+    def loaded(self, servable: ServableId, path: Path, code: Code, seconds: float) -> None:
+        """Take note of one try of a platform to load a version, and of how long it took."""
+
+    def warm_up(self, servable: ServableId, model: Model, path: Path) -> None:
+        """Run a model, so that its first client does not wait, or raise a ``LoadError``."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
     """What a person may decide about loading; 0 threads means as many as the cgroup grants."""
 
-    warmup: bool = True
-    warmup_iterations: int = 1
     intra_op_threads: int = 0
     inter_op_threads: int = 0
     tags: tuple[str, ...] = ("serve",)

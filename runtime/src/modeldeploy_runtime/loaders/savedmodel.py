@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldeploy_runtime.loaders import cpus, memory, signatures, warmup
+from modeldeploy_runtime.loaders import cpus, memory, signatures
 from modeldeploy_runtime.loaders.port import LoadOptions
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.servables.ids import ServableId
@@ -132,24 +132,17 @@ class SavedModelPlatform:
         """Estimate the bytes of memory by the size of the files."""
         return memory.size_of(path)
 
-    def load(self, servable: ServableId, path: Path) -> SavedModel:
+    def load(self, _servable: ServableId, path: Path) -> SavedModel:
         """
-        Load and warm up one version.
+        Load one version.
 
         Raises:
-            LoadError: The files cannot be loaded, or their warm-up data fails.
+            LoadError: The files cannot be loaded.
         """
         self.prepare()
-        model = None
         try:
             model = self._open(path)
-            if self._options.warmup:
-                count = warmup.replay(model, path, self._options.warmup_iterations)
-                if count:
-                    _log.info("Replayed %d warm-up records of %s.", count, servable)
         except Exception as error:
-            if model is not None:
-                model.unload()
             raise _as_load_error(error) from error
         with self._first_load:
             _settle_garbage_collector()

@@ -62,6 +62,18 @@ class LoadFlags:
     num_request_iterations_for_warmup: int = flag(
         0, "How often each of these requests is replayed; 0 stands for once."
     )
+    warmup_failure: str = flag(
+        "fail",
+        "What a recorded request that cannot be replayed does: `fail` the load, or `warn`.",
+        ours=True,
+        choices=("fail", "warn"),
+    )
+    synthetic_warmup: bool = flag(
+        default=False,
+        help_text="Where no requests are recorded, run each signature with made-up inputs: "
+        "zeros and empty strings, one row and each allowed batch size.",
+        ours=True,
+    )
 
 
 @dataclass(frozen=True)

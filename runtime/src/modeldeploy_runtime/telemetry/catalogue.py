@@ -198,8 +198,8 @@ MODEL_STATE = _own(
 MODEL_MEMORY = _own(
     "model_memory_bytes",
     "gauge",
-    "kind model version",
-    "What a loaded version takes: estimated before its load, or measured after it.",
+    "model version",
+    "What a loaded version takes: measured, or estimated if it was not loaded alone.",
 )
 LOADS = _own(
     "model_loads_total",
@@ -211,7 +211,7 @@ LOAD_TIME = _own(
     "model_load_duration_seconds",
     "gauge",
     "model version",
-    "How long the last attempt to load a version took, warm-up included.",
+    "How long the load of a version took, with fetching and warm-up.",
 )
 WARMUP_TIME = _own(
     "model_warmup_duration_seconds",

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from modeldeploy_runtime.servables.ids import ServableId
-from modeldeploy_runtime.servables.states import State
+from modeldeploy_runtime.servables.states import State, VersionStatus
 from modeldeploy_runtime.telemetry import catalogue, exposition
 from modeldeploy_runtime.telemetry.calls import NO_API, UNKNOWN, Call
 from modeldeploy_runtime.telemetry.cells import Distribution, Number, Store
@@ -21,7 +21,7 @@ from modeldeploy_runtime.telemetry.exposition import Buckets, Definition, Family
 # More series than this are looked through for gone versions even if nobody ever reads them.
 MANY_SERIES = 2_000
 
-StateSource = Callable[[], Iterable[tuple[ServableId, State]]]
+StateSource = Callable[[], Iterable[tuple[ServableId, VersionStatus]]]
 FamilySource = Callable[[], Iterable[Family]]
 
 # How TensorFlow Serving names what a request asked for, in request_latency and runtime_latency.
@@ -98,8 +98,6 @@ class Metrics:
             for stage, duration in stages.items():
                 self._distribution(catalogue.TF_LOAD_STAGES, path, stage).add(duration * 1e6)
             self._number(catalogue.LOADS, code, servable.name).value += 1
-            of_version = self._number(catalogue.LOAD_TIME, servable.name, str(servable.version))
-            of_version.value = seconds
 
     def warmed_up(
         self, servable: ServableId, path: str, code: str, seconds: float, records: int
@@ -130,7 +128,7 @@ class Metrics:
         with self._store.lock:
             self._forget_gone(states)
         families = {family.definition: family for family in self._store.read()}
-        for source in (lambda: (_state_family(states),), *self._sources):
+        for source in (lambda: _of_versions(states), *self._sources):
             families.update((family.definition, family) for family in source())
         text = exposition.write(families.values())
         return text.encode("utf-8", "replace") + generate_latest(self._process)
@@ -175,7 +173,7 @@ class Metrics:
         self._requests[labels] = cells
         return cells
 
-    def _forget_gone(self, states: Iterable[tuple[ServableId, State]]) -> None:
+    def _forget_gone(self, states: Iterable[tuple[ServableId, VersionStatus]]) -> None:
         """Drop the series of versions and models that are gone; the caller holds the lock."""
         versions = {(servable.name, str(servable.version)) for servable, _ in states}
         if not versions:
@@ -201,10 +199,21 @@ def _tf_api(entrypoint: str, api: str) -> str:
     return api if api in _COUNTED_OVER_GRPC else ""
 
 
-def _state_family(states: Iterable[tuple[ServableId, State]]) -> Family:
-    series: dict[Labels, float | Buckets] = {
-        (servable.name, state.value, str(servable.version)): int(state is now)
-        for servable, now in states
-        for state in State
-    }
-    return Family(catalogue.MODEL_STATE, series)
+def _of_versions(states: Iterable[tuple[ServableId, VersionStatus]]) -> tuple[Family, ...]:
+    """Make the families that only repeat what is known of the versions."""
+    state: dict[Labels, float | Buckets] = {}
+    memory: dict[Labels, float | Buckets] = {}
+    load: dict[Labels, float | Buckets] = {}
+    for servable, status in states:
+        version = str(servable.version)
+        for each in State:
+            state[servable.name, each.value, version] = int(each is status.state)
+        if status.memory_bytes:
+            memory[servable.name, version] = status.memory_bytes
+        if status.load_seconds:
+            load[servable.name, version] = status.load_seconds
+    return (
+        Family(catalogue.MODEL_STATE, state),
+        Family(catalogue.MODEL_MEMORY, memory),
+        Family(catalogue.LOAD_TIME, load),
+    )

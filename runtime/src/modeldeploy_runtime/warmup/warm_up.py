@@ -5,27 +5,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from modeldeploy_runtime.inference import predict
 from modeldeploy_runtime.loaders.port import Model
 from modeldeploy_runtime.servables.errors import Code, LoadError, ServingError
 from modeldeploy_runtime.servables.ids import ServableId
+from modeldeploy_runtime.telemetry.metrics import Metrics
 from modeldeploy_runtime.warmup import records, replay, synthetic
 
 # Another try may help against these.
 _TRANSIENT = frozenset({Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.ABORTED})
 
 _log = logging.getLogger(__name__)
-
-
-class Report(Protocol):
-    """Is told what came of a warm-up: the canonical code, seconds, and records that were read."""
-
-    def __call__(
-        self, servable: ServableId, path: str, code: str, seconds: float, records: int
-    ) -> None:
-        """Take note of one warm-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +36,27 @@ class WarmUpOptions:
 
 class WarmUp:
     """
-    Warms up versions; threads may call it at any time.
+    Warms up versions, and counts loads and warm-ups; threads may call every method at any time.
 
-    ``sizes_of`` lists the batch sizes that a version is going to see.
+    ``sizes_of`` lists the batch sizes that the version in a folder is going to see.
     """
 
     def __init__(
         self,
         options: WarmUpOptions,
-        report: Report,
-        sizes_of: Callable[[ServableId, Path], Sequence[int]] = lambda *_: (1,),
+        metrics: Metrics,
+        sizes_of: Callable[[Path], Sequence[int]] = lambda _: (1,),
     ) -> None:
         self._options = options
-        self._report = report
+        self._metrics = metrics
         self._sizes_of = sizes_of
 
-    def __call__(self, servable: ServableId, model: Model, path: Path) -> None:
+    def loaded(self, servable: ServableId, path: Path, code: Code, seconds: float) -> None:
+        """Count one try of a platform to load a version."""
+        # TensorFlow calls the part of a load that brings graph and variables back so.
+        self._metrics.load_attempted(servable, str(path), code.name, {"restore_graph": seconds})
+
+    def warm_up(self, servable: ServableId, model: Model, path: Path) -> None:
         """
         Warm up a version that was loaded from a folder.
 
@@ -92,14 +88,14 @@ class WarmUp:
         finally:
             seconds = time.perf_counter() - started
             # The path of a version in TensorFlow Serving's metrics is that of its folder.
-            self._report(servable, str(file.parent.parent), code.name, seconds, count)
+            self._metrics.warmed_up(servable, str(file.parent.parent), code.name, seconds, count)
         _log.info("Replayed %d warm-up records of %s.", count, servable)
 
     def _make_up(self, servable: ServableId, model: Model, path: Path) -> None:
         started = time.perf_counter()
-        count = 0
+        count, sizes = 0, self._sizes_of(path)
         for signature in model.signatures.values():
-            for inputs in synthetic.inputs(signature, self._sizes_of(servable, path)):
+            for inputs in synthetic.inputs(signature, sizes):
                 try:
                     predict.run(signature, inputs, (), None)
                 except ServingError as error:
@@ -111,5 +107,7 @@ class WarmUp:
                     )
                     break
                 count += 1
-        self._report(servable, str(path), Code.OK.name, time.perf_counter() - started, count)
+        self._metrics.warmed_up(
+            servable, str(path), Code.OK.name, time.perf_counter() - started, count
+        )
         _log.info("Ran %s %d times with made-up inputs.", servable, count)

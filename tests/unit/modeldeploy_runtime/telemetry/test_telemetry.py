@@ -12,13 +12,14 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from modeldeploy_runtime.servables.ids import ServableId
-from modeldeploy_runtime.servables.states import State
+from modeldeploy_runtime.servables.states import State, VersionStatus
 from modeldeploy_runtime.telemetry import catalogue, exposition, logs, metrics
 from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.telemetry.exposition import Buckets, Definition, Family
 from modeldeploy_runtime.telemetry.metrics import Metrics
 
 M2 = ServableId("m", 2)
+AVAILABLE = VersionStatus(2, State.AVAILABLE, load_seconds=1.5, memory_bytes=4096)
 
 
 def _read(measured: Metrics) -> dict[str, Metric]:
@@ -102,7 +103,7 @@ def test_requests() -> None:
     """
     A request counts under both names: by code, and by time where it succeeded.
     """
-    measured = Metrics(lambda: [(M2, State.AVAILABLE)])
+    measured = Metrics(lambda: [(M2, AVAILABLE)])
     _answered(measured, run_seconds=0.25)
     _answered(measured, "INVALID_ARGUMENT")
     measured.answered(Call("GRPC", "predict"), "NOT_FOUND", 1.0)
@@ -141,7 +142,7 @@ def test_examples() -> None:
     """
     Examples are counted for the requests that have some.
     """
-    measured = Metrics(lambda: [(M2, State.AVAILABLE)])
+    measured = Metrics(lambda: [(M2, AVAILABLE)])
     _answered(measured, api="classify", examples=3)
     _answered(measured, api="predict")
     read = _read(measured)
@@ -154,7 +155,7 @@ def test_loads_and_warm_ups() -> None:
     """
     A load counts with its stages, a warm-up with its records.
     """
-    measured = Metrics(lambda: [(M2, State.AVAILABLE)])
+    measured = Metrics(lambda: [(M2, AVAILABLE)])
     stages = {"restore_graph": 0.5, "init_graph": 0.25}
     measured.load_attempted(M2, "/m/2", "OK", stages)
     measured.load_attempted(M2, "/m/2", "UNAVAILABLE", {})
@@ -175,18 +176,21 @@ def test_loads_and_warm_ups() -> None:
 
 def test_states() -> None:
     """
-    Each version is in one state.
+    Each version is in one state; a loaded one shows its memory and how long its load took.
     """
-    read = _read(Metrics(lambda: [(ServableId("m", 3), State.LOADING)]))
+    read = _read(Metrics(lambda: [(ServableId("m", 3), VersionStatus(3, State.LOADING))]))
     states = _values(read["modeldeploy_model_state"])
     assert states == {("m", s.value, "3"): float(s is State.LOADING) for s in State}
+    read = _read(Metrics(lambda: [(M2, AVAILABLE)]))
+    assert _values(read["modeldeploy_model_memory_bytes"]) == {("m", "2"): 4096}
+    assert _values(read["modeldeploy_model_load_duration_seconds"]) == {("m", "2"): 1.5}
 
 
 def test_series_of_gone_versions_are_dropped() -> None:
     """
     However many versions come and go, only those that are known have series.
     """
-    known = [(M2, State.AVAILABLE)]
+    known = [(M2, AVAILABLE)]
     measured = Metrics(lambda: known)
     for version in range(3 * metrics.MANY_SERIES):
         call = Call("REST", "predict")
