@@ -21,12 +21,15 @@ from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.lifecycle.manager import Manager
+from modeldeploy_runtime.loaders.runs import RUNS
 from modeldeploy_runtime.observing import Observing
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import VersionStatus
 from modeldeploy_runtime.settings import Settings
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.supply import Lifecycle
+from modeldeploy_runtime.telemetry import catalogue
+from modeldeploy_runtime.telemetry.exposition import Buckets, Family, Labels
 from modeldeploy_runtime.transports.grpc.model_management import ModelManagement
 from modeldeploy_runtime.transports.grpc.servicers import GrpcOptions, Methods
 
@@ -65,6 +68,7 @@ class Server:
         management = ModelManagement(reloader, self._observing.metrics)
         methods = Methods(directory, calls, options, management)
         self._grpc = listening.grpc_server(settings, methods, self._readiness, observer)
+        self._observing.metrics.add_source(self._counted)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -101,6 +105,19 @@ class Server:
         )
         await self._stop.wait()
         await self._drain(rest)
+
+    def _counted(self) -> tuple[Family, ...]:
+        """Say how much is being answered now, and how much models have run."""
+        in_flight: dict[Labels, float | Buckets] = {("REST",): self._app.in_flight.count}
+        if self._grpc:
+            in_flight["GRPC",] = self._grpc.in_flight.count
+        runs, seconds = RUNS.read()
+        return (
+            Family(catalogue.IN_FLIGHT, in_flight),
+            Family(catalogue.TF_SESSION_RUNS, {(): runs}),
+            Family(catalogue.TF_GRAPH_RUNS, {(): runs}),
+            Family(catalogue.TF_GRAPH_TIME, {(): int(seconds * 1e6)}),
+        )
 
     def _on_signal(self, name: str) -> None:
         if self._stop.is_set():

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from modeldeploy_runtime.loaders.runs import RUNS
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.tensors import dtypes, proto
@@ -162,11 +163,14 @@ class _Call:
 
     def __call__(self, feeds: list[Array]) -> dict[str, Array]:
         """Compute the outputs from a value for each of ``aliases``, in their order."""
+        started = time.perf_counter()
         try:
             results = self._function(*feeds)
         except Exception as error:
             _raise_translated(error)
             raise
+        finally:
+            RUNS.note(time.perf_counter() - started)
         return {
             alias: feeds[index] if is_fed else _as_array(results[index])
             for alias, is_fed, index in self._sources

@@ -99,6 +99,12 @@ class Metrics:
                 self._distribution(catalogue.TF_LOAD_STAGES, path, stage).add(duration * 1e6)
             self._number(catalogue.LOADS, code, servable.name).value += 1
 
+    def has_lineage(self, servable: ServableId) -> None:
+        """Note that a version comes with the id of its entry in a store of metadata."""
+        with self._store.lock:
+            name, version = servable.name, str(servable.version)
+            self._number(catalogue.TF_MLMD_MAP, name, version).value = 0
+
     def warmed_up(
         self, servable: ServableId, path: str, code: str, seconds: float, records: int
     ) -> None:

@@ -16,6 +16,8 @@ from modeldeploy_runtime.warmup import records, replay, synthetic
 # Another try may help against these.
 _TRANSIENT = frozenset({Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.ABORTED})
 
+LINEAGE = Path("assets.extra", "mlmd_uuid")
+
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +57,8 @@ class WarmUp:
         """Count one try of a platform to load a version."""
         # TensorFlow calls the part of a load that brings graph and variables back so.
         self._metrics.load_attempted(servable, str(path), code.name, {"restore_graph": seconds})
+        if (path / LINEAGE).exists():
+            self._metrics.has_lineage(servable)
 
     def warm_up(self, servable: ServableId, model: Model, path: Path) -> None:
         """
