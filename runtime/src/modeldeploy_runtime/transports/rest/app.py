@@ -109,7 +109,7 @@ class RestApp:
             reply, code = await self._answer(route, scope, receive, call)
         await self._send(reply, send)
         if self._observer.wants_details:
-            call.peer = "{}:{}".format(*scope.get("client") or ("", ""))
+            call.peer = _peer(scope)
             call.response_bytes = len(reply.body)
         if call.api not in _UNCOUNTED:
             self._observer.answered(call, code, time.perf_counter() - started)
@@ -210,6 +210,15 @@ class RestApp:
 
 
 _UNCOUNTED = frozenset({Kind.READYZ.value, Kind.HEALTHZ.value, Kind.METRICS.value})
+
+
+def _peer(scope: Message) -> str:
+    """Write who asks as ``ADDRESS:PORT``, clients of IPv4 as such; a socket's have no name."""
+    host, port = scope.get("client") or ("", 0)
+    host = host.removeprefix("::ffff:")
+    if not host:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _headers(scope: Message) -> dict[str, str]:
