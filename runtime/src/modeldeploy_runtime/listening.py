@@ -29,6 +29,8 @@ def rest_app(
     executor = ThreadPoolExecutor(threads, thread_name_prefix="predict")
     options = RestOptions(
         timeout=settings.rest_api_timeout_in_ms / 1000,
+        cors=settings.rest_api_enable_cors_support,
+        gzip_from=settings.rest_api_gzip_min_bytes,
         metrics_path=monitoring.metrics_path(settings.monitoring_config_file),
         places=threads + _waiting(settings),
         bodies=BodyLimits(

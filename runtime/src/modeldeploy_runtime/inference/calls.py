@@ -75,7 +75,7 @@ class Pending(Generic[Result]):
     """
     An inference that has begun: its version is held.
 
-    ``finish`` must be called, once, as it lets the version go.
+    Either ``finish`` or ``abandon`` must be called, once: both let the version go.
     """
 
     def __init__(
@@ -112,6 +112,11 @@ class Pending(Generic[Result]):
             if recorder and exchange and recorder.wants(self._call.model):
                 recorder.record(self._call, exchange(result))
             return result
+
+    def abandon(self) -> None:
+        """Let the version go without an answer."""
+        with self._handle:
+            pass
 
 
 class Calls:

@@ -1,12 +1,15 @@
 """Describes models: the states of their versions, and their signatures, as messages."""
 
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.protos import messages
+from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.servables.errors import Code
-from modeldeploy_runtime.servables.states import State
+from modeldeploy_runtime.servables.states import State, VersionStatus
 
 _STATES: dict[State, int] = {
     State.START: 10,
@@ -36,6 +39,56 @@ def status(directory: Directory, name: str, version: int | None) -> Any:
             },
         )
     return response
+
+
+def models(directory: Directory) -> list[dict[str, Any]]:
+    """Describe all configured models, by name; one may have no version yet."""
+    return [
+        _describe(name, directory.labels(name), directory.versions(name))
+        for name in sorted(directory.names)
+    ]
+
+
+def model(directory: Directory, name: str, version: int | None) -> dict[str, Any]:
+    """
+    Describe one model with its labels and its versions, or the version that is named.
+
+    Raises:
+        NotFoundError: Nothing is known of the model or the version.
+    """
+    return _describe(name, directory.labels(name), directory.statuses(name, version))
+
+
+def _describe(
+    name: str, labels: Mapping[str, int], known: Iterable[VersionStatus]
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "labels": {label: str(number) for label, number in sorted(labels.items())},
+        "versions": [_version(version, labels) for version in known],
+    }
+
+
+def _version(known: VersionStatus, labels: Mapping[str, int]) -> dict[str, Any]:
+    code = known.error.code if known.error else Code.OK
+    return {
+        "version": ids.text(known.version, known.name),
+        "state": known.state.value,
+        "status": {
+            "error_code": code.name,
+            "error_message": known.error.message if known.error else "",
+        },
+        "labels": sorted(label for label, number in labels.items() if number == known.version),
+        "created": _time(known.created),
+        "since": _time(known.since),
+        "load_seconds": round(known.load_seconds, 3),
+        "memory_bytes": known.memory_bytes,
+        "problem": known.problem,
+    }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def signatures(handle: Handle) -> Any:

@@ -36,6 +36,10 @@ class Directory:
         """Tell whether a model is configured."""
         return name in self._names
 
+    def versions(self, name: str) -> list[VersionStatus]:
+        """List the versions of a model, perhaps none, the newest first."""
+        return self._manager.statuses(name)
+
     def acquire(self, selector: Selector) -> Handle:
         """
         Take hold of the version that a selector means.

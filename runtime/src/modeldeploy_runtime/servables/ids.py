@@ -86,6 +86,16 @@ def version_number(name: str) -> int:
     return FIRST_DERIVED + int.from_bytes(digest[:8], "big") % FIRST_DERIVED
 
 
+def text(number: int, name: str) -> str:
+    """
+    Write a version as clients name it: its number, or the name of one that is no number.
+
+    >>> text(7, "007"), text(version_number("new"), "new")
+    ('7', 'new')
+    """
+    return name if name and number >= FIRST_DERIVED else str(number)
+
+
 def rank(version_name: str) -> Rank:
     """
     Order versions: runs of digits count as numbers, so that numbers rank by value.

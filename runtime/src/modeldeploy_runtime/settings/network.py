@@ -69,6 +69,12 @@ class RestFlags:
     rest_api_ssl_config_file: str = flag(
         "", "As --ssl_config_file, and the same file will do: REST is HTTPS then.", ours=True
     )
+    rest_api_gzip_min_bytes: int = flag(
+        16 * 1024,
+        "Answers of at least so many bytes are compressed for clients that accept gzip; 0 never.",
+        ours=True,
+        least=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ NOT_WIRED = frozenset(
         "enable_per_model_batching_parameters",
         "mixed_precision",
         "remove_unused_fields_from_bundle_metagraph",
-        "rest_api_enable_cors_support",
         "tensorflow_session_config_file",
         "tensorflow_session_parallelism",
         "xla_cpu_compilation_enabled",

@@ -53,6 +53,28 @@ def columns(outputs: Mapping[str, Array]) -> bytes:
     return _dump({"outputs": values})
 
 
+def classifications(labels: Array | None, scores: Array | None) -> bytes:
+    """
+    Write a label and a score for each class of each example; either array may be missing.
+
+    Both have the shape (examples, classes), of strings and float32.
+    """
+    texts = None if labels is None else _map(_as_text, labels.tolist())
+    numbers = None if scores is None else json_numbers.shorten(scores).tolist()
+    if texts is None:
+        results = [[("", score) for score in row] for row in numbers or ()]
+    elif numbers is None:
+        results = [[(text, 0.0) for text in row] for row in texts]
+    else:
+        results = [list(zip(*rows, strict=True)) for rows in zip(texts, numbers, strict=True)]
+    return _dump({"results": results})
+
+
+def regressions(values: Array) -> bytes:
+    """Write one float32 for each example, shape (examples,)."""
+    return _dump({"results": _value("", values)})
+
+
 def _check_batches(outputs: Mapping[str, Array]) -> None:
     expected: int | None = None
     for alias, array in sorted(outputs.items()):
@@ -117,7 +139,7 @@ def _is_plain(value: Any) -> bool:
     match value:
         case dict():
             return all(map(_is_plain, value.values()))
-        case list():
+        case list() | tuple():
             return all(map(_is_plain, value))
         case float():
             return value - value == 0

@@ -32,6 +32,10 @@ class Document:
     has_words: bool
 
 
+_KEYS = {
+    key: f'"{key}"'.encode()
+    for key in ("instances", "inputs", "signature_name", "examples", "context")
+}
 _WORDS = (b"true", b"false", b"null")
 # Python's parser takes half a character for a whole one, which TensorFlow Serving refuses.
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
@@ -47,9 +51,15 @@ def parse(body: bytes) -> Document:
     """
     has_words = any(word in body for word in _WORDS)
     try:
-        return Document(orjson.loads(body), has_words)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return Document(_parse_leniently(body), has_words)
+    # Of a key that is given twice, TensorFlow Serving takes the first and orjson the last.
+    if isinstance(value, dict) and any(
+        key in value and body.count(quoted) > 1 for key, quoted in _KEYS.items()
+    ):
+        value = _parse_leniently(body)
+    return Document(value, has_words)
 
 
 def _finite(text: str) -> float:
@@ -59,7 +69,14 @@ def _finite(text: str) -> float:
     return number
 
 
-_decoder = json.JSONDecoder(parse_float=_finite)
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        made.setdefault(key, value)
+    return made
+
+
+_decoder = json.JSONDecoder(parse_float=_finite, object_pairs_hook=_first_of_each)
 
 
 def _parse_leniently(body: bytes) -> Any:

@@ -114,7 +114,7 @@ def _scalar(value: Any, dtype: DType) -> Any:
     if dtype.name in _FLOATS:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
         # An integer of any size is a number; beyond the type's range it is infinite.
-        value = _as_float(value) if fits else value
+        value = as_float(value) if fits else value
     elif dtype.name in _INTEGERS:
         limits = np.iinfo(dtype.numpy)
         is_integer = isinstance(value, int) and not isinstance(value, bool)
@@ -130,7 +130,8 @@ def _scalar(value: Any, dtype: DType) -> Any:
     return value
 
 
-def _as_float(value: float) -> float:
+def as_float(value: float) -> float:
+    """Make a float of any number; an integer beyond the floats is infinite."""
     try:
         return float(value)
     except OverflowError:

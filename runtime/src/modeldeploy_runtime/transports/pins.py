@@ -13,7 +13,13 @@ from modeldeploy_runtime.servables.errors import InvalidArgumentError
 from modeldeploy_runtime.servables.ids import Selector
 
 VERSION, LABEL = "x-model-version", "x-model-label"
+_NAMES = frozenset({VERSION.encode(), LABEL.encode()})
 _MAX_VERSION = (1 << 63) - 1
+
+
+def among(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Find the pins among a request's headers, given with names in lower case."""
+    return [(name.decode(), value.decode("latin-1")) for name, value in headers if name in _NAMES]
 
 
 def choose(named: Selector, headers: Iterable[tuple[str, str]]) -> Selector:

@@ -73,7 +73,6 @@ def test_status_of_a_failed_load(server: ModelServer) -> None:
             400,
             "Unrecognized servable version label: none",
         ),
-        ("GET", "/v1/models", 400, "Missing model name in request."),
         (
             "GET",
             f"{HALF}/versions/9223372036854775808",
@@ -98,8 +97,19 @@ def test_status_of_a_failed_load(server: ModelServer) -> None:
         ("GET", "/", 404, "There is nothing at /."),
         ("GET", "/v1", 404, "There is nothing at /v1."),
         ("GET", "/v2/models", 404, "There is nothing at /v2/models."),
-        ("POST", f"{HALF}:classify", 501, "This server does not offer classify over REST."),
-        ("POST", f"{HALF}:regress", 501, "This server does not offer regress over REST."),
+        ("POST", "/v1/models", 405, "POST is not possible at /v1/models."),
+        ("GET", "/v1/models/", 400, "Malformed request: GET /v1/models/"),
+        ("POST", "/v1/models:predict", 400, "Malformed request: POST /v1/models:predict"),
+        ("POST", f"{HALF}/label/x:predict", 400, f"Malformed request: POST {HALF}/label/x:predict"),
+        ("PATCH", f"{HALF}:predict", 405, f"PATCH is not possible at {HALF}:predict."),
+        (
+            "POST",
+            f"{HALF}/versions/9223372036854775808:predict",
+            400,
+            "Failed to convert version: 9223372036854775808 to numeric.",
+        ),
+        ("OPTIONS", "/", 404, "There is nothing at /."),
+        ("OPTIONS", HALF, 400, "Origin header is missing in CORS preflight"),
     ],
 )
 def test_errors(server: ModelServer, method: str, path: str, status: int, message: str) -> None:

@@ -170,3 +170,18 @@ def test_too_deep() -> None:
     """
     with pytest.raises(InvalidArgumentError, match=r"nested more than 10000 deep\."):
         json_text.parse(b"[" * 20_000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances": [1], "instances": [2]}',
+        b'{"instances": [1], "instances": [NaN]}',
+        b'{"instances": [1], "instances": [2], "more": Inf}',
+    ],
+)
+def test_the_first_of_equal_keys_counts(body: bytes) -> None:
+    """
+    Whichever parser reads a body, a key that is given twice keeps its first value.
+    """
+    assert json_text.parse(body).value["instances"] == [1]

@@ -18,12 +18,14 @@ from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.servables import errors as serving_errors
+from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.telemetry import exposition
 from modeldeploy_runtime.telemetry.calls import NO_API, Call
 from modeldeploy_runtime.telemetry.observer import Observer
+from modeldeploy_runtime.transports import pins
 from modeldeploy_runtime.transports.http.limits import Breach
 from modeldeploy_runtime.transports.in_flight import InFlight
-from modeldeploy_runtime.transports.rest import bodies, errors, handlers, routes
+from modeldeploy_runtime.transports.rest import bodies, cors, dressing, errors, handlers, routes
 from modeldeploy_runtime.transports.rest.bodies import Bodies, BodyLimits
 from modeldeploy_runtime.transports.rest.handlers import Begun, Reply
 from modeldeploy_runtime.transports.rest.routes import Kind, Refusal, Route
@@ -48,6 +50,9 @@ class RestOptions:
     """
 
     timeout: float = 30.0
+    cors: bool = False
+    # Smaller answers are never compressed; 0 means that none is.
+    gzip_from: int = 16 * 1024
     metrics_path: str = routes.METRICS_PATH
     # How many predictions are computed or wait for a thread.
     places: int = 64
@@ -107,6 +112,13 @@ class RestApp:
             if self._observer.wants_details:
                 call.headers = _headers(scope)
             reply, code = await self._answer(route, scope, receive, call)
+        reply = await dressing.dress(
+            reply,
+            scope,
+            call.version,
+            with_cors=self._options.cors,
+            gzip_from=self._options.gzip_from,
+        )
         await self._send(reply, send)
         if self._observer.wants_details:
             call.peer = _peer(scope)
@@ -131,40 +143,47 @@ class RestApp:
             return Reply(500, errors.body("The server failed; its log says why.")), "INTERNAL"
 
     async def _dispatch(self, route: Route, scope: Message, receive: Receive, call: Call) -> Reply:
+        if route.kind in _BEGIN:
+            with self._bodies.place() as place:
+                body = await place.read(scope, receive)
+                if bodies.is_compressed(scope):
+                    body = await self._decompress(body)
+                    place.take(len(body))
+                call.request_bytes = len(body)
+                return await self._infer(route, scope, body, call)
+        if route.kind is Kind.PREFLIGHT:
+            cors.check_preflight(dict(scope["headers"]))
+            return Reply(200, b"")
+        return self._describe(route, scope, call)
+
+    def _describe(self, route: Route, scope: Message, call: Call) -> Reply:
+        """Answer what is no inference."""
         match route.kind:
-            case Kind.PREDICT:
-                with self._bodies.place() as place:
-                    body = await place.read(scope, receive)
-                    if bodies.is_compressed(scope):
-                        body = await self._decompress(body)
-                        place.take(len(body))
-                    call.request_bytes = len(body)
-                    return await self._infer(route, body, call)
             case Kind.STATUS:
-                return handlers.status(self._directory, route.selector, call)
+                query = scope["query_string"]
+                return handlers.status(self._directory, _pinned(route, scope), query, call)
             case Kind.METADATA:
-                return handlers.metadata(self._directory, route.selector, call)
+                return handlers.metadata(self._directory, _pinned(route, scope), call)
+            case Kind.MODELS:
+                return handlers.models(self._directory)
             case Kind.READYZ:
                 return handlers.readyz(self._readiness)
             case Kind.HEALTHZ:
                 return handlers.healthz()
-            case Kind.METRICS:
-                return Reply(200, self._observer.expose(), exposition.CONTENT_TYPE)
             case _:
-                raise serving_errors.UnimplementedError(
-                    f"This server does not offer {route.kind.value} over REST."
-                )
+                return Reply(200, self._observer.expose(), exposition.CONTENT_TYPE)
 
-    async def _infer(self, route: Route, body: bytes, call: Call) -> Reply:
+    async def _infer(self, route: Route, scope: Message, body: bytes, call: Call) -> Reply:
         timeout = self._options.timeout or None
         deadline = None if timeout is None else time.monotonic() + timeout
+        begin, selector = _BEGIN[route.kind], _pinned(route, scope)
         if len(body) > SMALL_BODY:
-            return await self._in_thread(
-                lambda: handlers.predict(self._calls, route.selector, body, call), deadline
-            )
-        begun = handlers.predict(self._calls, route.selector, body, call)
+            return await self._in_thread(lambda: begin(self._calls, selector, body, call), deadline)
+        begun = begin(self._calls, selector, body, call)
         if begun.pending.is_cheap:
             return begun.finish(deadline)
+        if self._is_full:
+            begun.pending.abandon()
         return await self._in_thread(lambda: begun, deadline)
 
     async def _in_thread(self, begin: Callable[[], Begun], deadline: float | None) -> Reply:
@@ -178,9 +197,13 @@ class RestApp:
             raise execution.too_late()
         return future.result()
 
+    @property
+    def _is_full(self) -> bool:
+        return self._taken >= self._options.places
+
     def _submit(self, work: Callable[[], Reply]) -> "asyncio.Future[Reply]":
         """Give work to a thread, if there is a place where it may wait for one."""
-        if self._taken >= self._options.places:
+        if self._is_full:
             raise serving_errors.ResourceError(
                 f"All {self._options.places} places for predictions are taken; try again soon."
             )
@@ -209,6 +232,11 @@ class RestApp:
         await send({"type": "http.response.body", "body": reply.body})
 
 
+_BEGIN = {
+    Kind.PREDICT: handlers.predict,
+    Kind.CLASSIFY: handlers.classify,
+    Kind.REGRESS: handlers.regress,
+}
 _UNCOUNTED = frozenset({Kind.READYZ.value, Kind.HEALTHZ.value, Kind.METRICS.value})
 
 
@@ -233,6 +261,11 @@ def _refuse(refusal: Refusal) -> tuple[Reply, str]:
         headers.append((b"connection", b"close"))
     reply = Reply(refusal.status, errors.body(refusal.message), headers=tuple(headers))
     return reply, errors.REFUSAL_CODES[refusal.status].name
+
+
+def _pinned(route: Route, scope: Message) -> Selector:
+    """Join what the path names with what the headers ask for."""
+    return pins.choose(route.selector, pins.among(scope["headers"]))
 
 
 def _ignore_result(future: "asyncio.Future[Reply]") -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 from google.protobuf import json_format
@@ -22,7 +23,7 @@ from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.telemetry.calls import Call
-from modeldeploy_runtime.tensors import json_columnar, json_out, json_row, json_text
+from modeldeploy_runtime.tensors import json_columnar, json_examples, json_out, json_row, json_text
 from modeldeploy_runtime.tensors.dtypes import Array
 from modeldeploy_runtime.tensors.json_text import Document
 
@@ -50,12 +51,10 @@ class Begun:
 
     pending: Pending[Any]
     write: Callable[[Any], bytes]
-    call: Call
 
     def finish(self, deadline: float | None) -> Reply:
         """Convert, compute and write."""
-        body = self.write(self.pending.finish(deadline))
-        return Reply(200, body, headers=_version_header(self.call.version))
+        return Reply(200, self.write(self.pending.finish(deadline)))
 
 
 def predict(calls: Calls, selector: Selector, body: bytes, call: Call) -> Begun:
@@ -71,7 +70,36 @@ def predict(calls: Calls, selector: Selector, body: bytes, call: Call) -> Begun:
     )
     pending = calls.predict(selector, wanted, call)
     is_rows = json_row.KEY in document.value
-    return Begun(pending, json_out.rows if is_rows else json_out.columns, call)
+    return Begun(pending, json_out.rows if is_rows else json_out.columns)
+
+
+def classify(calls: Calls, selector: Selector, body: bytes, call: Call) -> Begun:
+    """
+    Parse a classification and find who answers it; its examples are read before that.
+
+    Raises:
+        ServingError: The body, the model or the signature is wrong.
+    """
+    name, given = _examples(body)
+    pending = calls.classify(selector, name, given, call)
+    return Begun(pending, lambda found: json_out.classifications(found.labels, found.scores))
+
+
+def regress(calls: Calls, selector: Selector, body: bytes, call: Call) -> Begun:
+    """
+    Parse a regression and find who answers it; its examples are read before that.
+
+    Raises:
+        ServingError: The body, the model or the signature is wrong.
+    """
+    name, given = _examples(body)
+    return Begun(calls.regress(selector, name, given, call), json_out.regressions)
+
+
+def _examples(body: bytes) -> tuple[str, Any]:
+    value = json_text.parse(body).value
+    name = _signature_name(value)
+    return name, json_examples.to_input(value)
 
 
 def _read(document: Document, signature: Signature) -> Mapping[str, Array]:
@@ -116,15 +144,23 @@ def _check_keys(value: Mapping[str, Any]) -> None:
         raise errors.InvalidArgumentError("Missing 'inputs' or 'instances' key")
 
 
-def _version_header(version: str) -> Headers:
-    return ((b"x-model-version", version.encode()),)
+def status(directory: Directory, selector: Selector, query: bytes, call: Call) -> Reply:
+    """
+    Describe the versions of a model; a label does not narrow them.
 
-
-def status(directory: Directory, selector: Selector, call: Call) -> Reply:
-    """Describe the versions of a model; a label does not narrow them."""
-    response = describe.status(directory, selector.name, selector.version)
+    With ``view=full`` in the query they are described as in the list of all models.
+    """
+    if parse_qs(query).get(b"view") == [b"full"]:
+        described = describe.model(directory, selector.name, selector.version)
+    else:
+        described = _as_dict(describe.status(directory, selector.name, selector.version))
     call.model = selector.name
-    return Reply(200, _write(response))
+    return Reply(200, _dump(described))
+
+
+def models(directory: Directory) -> Reply:
+    """List all configured models with their versions, also those that have none yet."""
+    return Reply(200, _dump({"models": describe.models(directory)}))
 
 
 def metadata(directory: Directory, selector: Selector, call: Call) -> Reply:
@@ -139,9 +175,7 @@ def metadata(directory: Directory, selector: Selector, call: Call) -> Reply:
             },
             "metadata": {"signature_def": _as_dict(describe.signatures(handle))},
         }
-        return Reply(
-            200, json.dumps(body, indent=1).encode(), headers=_version_header(call.version)
-        )
+        return Reply(200, _dump(body))
 
 
 def readyz(readiness: Readiness) -> Reply:
@@ -156,10 +190,9 @@ def healthz() -> Reply:
     return Reply(200, b'{"healthy":true}')
 
 
-def _write(message: Any) -> bytes:
-    return json.dumps(_as_dict(message), indent=1, ensure_ascii=False).encode(
-        "utf-8", "surrogateescape"
-    )
+def _dump(value: Any) -> bytes:
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _as_dict(message: Any) -> dict[str, Any]:

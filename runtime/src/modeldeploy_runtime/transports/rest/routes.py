@@ -1,8 +1,10 @@
 """
 Reads paths: pure.
 
+    GET   /v1/models
     GET   /v1/models/NAME[/versions/N|/labels/L][/metadata]
-    POST  /v1/models/NAME[/versions/N|/labels/L]:predict
+    POST  /v1/models/NAME[/versions/N|/labels/L]:predict  :classify  :regress
+    OPTIONS  everything below /v1/
     GET   /readyz  /healthz  and the metrics' path
 """
 
@@ -18,7 +20,7 @@ _PLACE = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(
     rf"(?i:/v1/models/(?P<name>[^/:]+){_PLACE}):(?P<verb>predict|classify|regress)", re.ASCII
 )
-_GET = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_PLACE})(?P<verb>/metadata)?", re.ASCII)
+_GET = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_PLACE}(?P<verb>/metadata)?)", re.ASCII)
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 _PLAIN = {"/readyz": "readyz", "/healthz": "healthz"}
@@ -33,6 +35,8 @@ class Kind(enum.Enum):
     REGRESS = "regress"
     METADATA = "metadata"
     STATUS = "status"
+    MODELS = "models"
+    PREFLIGHT = "preflight"
     READYZ = "readyz"
     HEALTHZ = "healthz"
     METRICS = "metrics"
@@ -68,6 +72,14 @@ def parse(method: str, path: str, metrics_path: str = METRICS_PATH) -> Route | R
         return _check(method, ("GET", "HEAD"), Route(kind, Selector("")), path)
     if not path.lower().startswith("/v1/"):
         return Refusal(404, f"There is nothing at {path}.")
+    return _parse_v1(method, path)
+
+
+def _parse_v1(method: str, path: str) -> Route | Refusal:
+    if method == "OPTIONS":
+        return Route(Kind.PREFLIGHT, Selector(""))
+    if path.lower() == "/v1/models":
+        return _check(method, ("GET", "HEAD"), Route(Kind.MODELS, Selector("")), path)
     if match := _POST.fullmatch(path):
         return _check(method, ("POST",), _route(match, Kind(match["verb"])), path)
     if match := _GET.fullmatch(path):
