@@ -83,6 +83,7 @@ def _signatures(made: dict[str, Any]) -> dict[str, tuple[str, list[str], dict[st
         "column": (REGRESS, given, {"outputs": made["column"]}),
         "predict": (PREDICT, given, {"y": flat}),
         "unknown_method": ("mine", given, {"y": flat}),
+        "no_outputs": (PREDICT, given, {}),
         "two_inputs": (CLASSIFY, ["inputs", "more"], {"scores": scores}),
         "three_outputs": (CLASSIFY, given, {"scores": scores, "a": flat, "b": flat}),
         "wrong_input": (CLASSIFY, ["x"], {"scores": scores}),

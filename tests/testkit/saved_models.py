@@ -122,6 +122,8 @@ def _shapes(target: Path) -> None:
             "uneven": (lambda x: {"a": x, "b": x[:1]}, numbers),
             "constant": (lambda: {"y": tf.constant([1.0])}, []),
             "text": (lambda text: {"same": text, "same_bytes": tf.identity(text)}, text),
+            "complex": (lambda x: {"y": tf.cast(x, tf.complex64)}, numbers),
+            "half": (lambda x: {"y": tf.cast(x, tf.float16)}, numbers),
             "passed": (lambda x: {"x": x, "y": x + 1.0}, numbers),
         },
     )

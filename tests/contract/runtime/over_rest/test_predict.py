@@ -389,6 +389,24 @@ ERRORS: list[tuple[str, Any, int, str]] = [
     ),
     (
         "shapes",
+        {"signature_name": "complex", "instances": [1]},
+        400,
+        "Failed to write JSON value for tensor type: complex64",
+    ),
+    (
+        "shapes",
+        {"signature_name": "half", "inputs": [1]},
+        400,
+        "Failed to write JSON value for tensor type: half",
+    ),
+    (
+        "heads",
+        {"signature_name": "no_outputs", "instances": ["a"]},
+        400,
+        "Cannot convert empty tensor map to JSON",
+    ),
+    (
+        "shapes",
         {"signature_name": "uneven", "instances": [1, 2]},
         400,
         "Tensor name: b has inconsistent batch size: 1 expecting: 2",
