@@ -16,7 +16,7 @@ import pytest
 from testkit.model_servers import ModelServer, running
 
 # How many requests each kind of client sends: a slice for every day, and a million.
-SLICE = {"http": 16_000, "connections": 2_000, "grpc": 3_000, "streams": 500}
+SLICE = {"http": 10_000, "connections": 1_000, "grpc": 2_000, "streams": 300}
 MILLION = {"http": 800_000, "connections": 80_000, "grpc": 100_000, "streams": 20_000}
 # How much the resident memory may grow after the first slice, which is the warm-up.
 MOST_GROWTH = 1.10
@@ -90,7 +90,7 @@ def _judge(server: ModelServer) -> None:
 
 def test_slice(victim: ModelServer) -> None:
     """
-    Some twenty thousand requests leave the server as it was.
+    More than ten thousand requests leave the server as it was.
     """
     _attack(victim, SLICE, seed=time.time_ns() % 2**32)
     _judge(victim)

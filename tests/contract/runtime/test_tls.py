@@ -188,15 +188,14 @@ def test_clients_must_show_who_they_are(models: Path, tmp_path: Path, authority:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("flag", "text", "sentence"),
     [
-        ("what", "Invalid protobuf file: "),
-        ('server_key: "a"', "must give both server_key and server_cert."),
-        ('server_key: "a" server_cert: "b"', "cannot be used: "),
-        (None, "No such file or directory"),
+        ("ssl_config_file", "what", "Invalid protobuf file: "),
+        ("ssl_config_file", None, "No such file or directory"),
+        ("rest_api_ssl_config_file", 'server_key: "a"', "must give both server_key and server_ce"),
+        ("rest_api_ssl_config_file", 'server_key: "a" server_cert: "b"', "cannot be used: "),
     ],
 )
-@pytest.mark.parametrize("flag", ["ssl_config_file", "rest_api_ssl_config_file"])
 def test_wrong_files(models: Path, tmp_path: Path, flag: str, text: str, sentence: str) -> None:
     """
     A file that cannot be used ends the program with a sentence.
