@@ -242,7 +242,8 @@ _UNCOUNTED = frozenset({Kind.READYZ.value, Kind.HEALTHZ.value, Kind.METRICS.valu
 
 def _peer(scope: Message) -> str:
     """Write who asks as ``ADDRESS:PORT``, clients of IPv4 as such; a socket's have no name."""
-    host, port = scope.get("client") or ("", 0)
+    # An address of IPv6 has four parts.
+    host, port = (scope.get("client") or ("", 0))[:2]
     host = host.removeprefix("::ffff:")
     if not host:
         return ""
