@@ -71,12 +71,14 @@ def _inspect(arguments: Sequence[str]) -> int:
 def _serve(arguments: Sequence[str]) -> int:
     import uvloop  # noqa: PLC0415 - not needed for fetching
 
-    from modeldeploy_runtime import serving, settings  # noqa: PLC0415 - not needed for fetching
+    from modeldeploy_runtime import serving, settings, validation  # noqa: PLC0415 - not needed for fetching
     from modeldeploy_runtime.settings import pages  # noqa: PLC0415 - not needed for fetching
     from modeldeploy_runtime.telemetry import logs  # noqa: PLC0415 - not needed for fetching
 
     # A process with the number 1 ignores a SIGTERM for which it has no handler.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if validation.is_wanted(arguments):
+        return _validate(arguments)
     wanted = settings.parse(arguments, os.environ)
     if wanted.version or wanted.help:
         version = f"modeldeploy-server {__version__}\n"
@@ -97,3 +99,13 @@ def _serve(arguments: Sequence[str]) -> int:
         _log.error("The server cannot run: %s", error)
         return 1
     return 0
+
+
+def _validate(arguments: Sequence[str]) -> int:
+    from modeldeploy_runtime import validation  # noqa: PLC0415 - not needed for fetching
+
+    faults, warnings = validation.report(arguments, os.environ)
+    sys.stdout.writelines(f"warning: {warning}\n" for warning in warnings)
+    sys.stdout.writelines(f"error: {fault}\n" for fault in faults)
+    sys.stdout.write(f"{len(faults)} errors, {len(warnings)} warnings\n")
+    return 1 if faults else 0

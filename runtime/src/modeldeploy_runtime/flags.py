@@ -83,21 +83,44 @@ def read(arguments: Sequence[str], settings: type[Any], place: str = "") -> dict
     Raises:
         FlagError: A flag is unknown or has a bad value.
     """
+    values, faults = scan(arguments, settings, place)
+    for fault in faults:
+        raise FlagError(fault)
+    return values
+
+
+def scan(
+    arguments: Sequence[str], settings: type[Any], place: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """Read a command line to its end; list all that is wrong with it beside what could be read."""
     fields = {field.name: field for field in dataclasses.fields(settings)}
     values: dict[str, Any] = {}
+    faults: list[str] = []
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
         if place and place not in values and not argument.startswith("--"):
             values[place] = argument
             continue
-        name, text = _split(argument)
-        if name not in fields:
-            raise FlagError(_unknown(name, fields))
-        if text is None:
-            text = _next_value(name, fields[name].type, rest)
-        values[name] = _checked(name, _convert(name, text, fields[name].type), about(fields[name]))
-    return values
+        try:
+            name, value = _take(argument, rest, fields)
+        except FlagError as error:
+            faults.append(f"{error}")
+        else:
+            values[name] = value
+    return values, faults
+
+
+def _take(
+    argument: str, rest: list[str], fields: "dict[str, dataclasses.Field[Any]]"
+) -> tuple[str, Any]:
+    name, text = _split(argument)
+    if name not in fields:
+        raise FlagError(_unknown(name, fields))
+    field = fields[name]
+    if text is None:
+        text = _next_value(name, field.type, rest)
+    return name, _checked(name, _convert(name, text, field.type), about(field))
 
 
 def _split(argument: str) -> tuple[str, str | None]:

@@ -3,16 +3,19 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+from modeldeploy_runtime.configuration.reload import Reloader
 from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.loaders import cpus
 from modeldeploy_runtime.settings import Settings, monitoring
 from modeldeploy_runtime.telemetry.observer import Observer
+from modeldeploy_runtime.transports.control.app import ControlApp
 from modeldeploy_runtime.transports.grpc.server import GrpcServer, GrpcServerOptions
 from modeldeploy_runtime.transports.grpc.servicers import Methods
 from modeldeploy_runtime.transports.http.limits import HttpLimits
 from modeldeploy_runtime.transports.http.server import RestServer, ServerOptions
+from modeldeploy_runtime.transports.rest import errors
 from modeldeploy_runtime.transports.rest.app import RestApp, RestOptions
 from modeldeploy_runtime.transports.rest.bodies import BodyLimits
 from modeldeploy_runtime.transports.tls import Certificates
@@ -67,6 +70,27 @@ def rest_server(settings: Settings, app: RestApp) -> RestServer | None:
         refused=app.refused,
     )
     return RestServer(app, settings.rest_api_port, options)
+
+
+def control_server(
+    settings: Settings, reloader: Reloader, directory: Directory
+) -> RestServer | None:
+    """
+    Make the server of the control port, if there is to be one.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    if not settings.control_port:
+        return None
+    options = ServerOptions(
+        limits=HttpLimits(connections=64),
+        drain_timeout=0.0,
+        tls=None,
+        refused=lambda breach: errors.body(breach.message),
+        host=settings.control_host,
+    )
+    return RestServer(ControlApp(reloader, directory), settings.control_port, options)
 
 
 def grpc_server(

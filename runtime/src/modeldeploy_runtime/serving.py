@@ -65,6 +65,7 @@ class Server:
         )
         reloader = self._make_reloader(models, directory)
         self._config_file = _config_file(settings, reloader)
+        self._control = listening.control_server(settings, reloader, directory)
         management = ModelManagement(reloader, self._observing.metrics)
         methods = Methods(directory, calls, options, management)
         self._grpc = listening.grpc_server(settings, methods, self._readiness, observer)
@@ -91,6 +92,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number.name)
         rest = asyncio.create_task(self._rest.run()) if self._rest else None
+        control = asyncio.create_task(self._control.run()) if self._control else None
         if self._grpc:
             self._grpc.start()
         # TensorFlow takes seconds to import: they pass while the first version is looked for.
@@ -104,6 +106,9 @@ class Server:
             self._settings.rest_api_port,
         )
         await self._stop.wait()
+        if self._control and control:
+            self._control.stop()
+            await asyncio.wait((control,), timeout=LAST_MOMENT)
         await self._drain(rest)
 
     def _counted(self) -> tuple[Family, ...]:

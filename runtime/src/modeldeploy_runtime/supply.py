@@ -16,7 +16,7 @@ from modeldeploy_runtime.loaders import cpus, interfaces, memory
 from modeldeploy_runtime.loaders.platforms import TENSORFLOW, Platforms
 from modeldeploy_runtime.loaders.port import LoadOptions
 from modeldeploy_runtime.loaders.savedmodel import SavedModelPlatform
-from modeldeploy_runtime.settings import Settings
+from modeldeploy_runtime.settings import Settings, session_config
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.sources.port import SourceOptions
 from modeldeploy_runtime.sources.router import SourceRouter
@@ -97,8 +97,12 @@ def _source_options(settings: Settings) -> SourceOptions:
 
 
 def _load_options(settings: Settings) -> LoadOptions:
+    both = settings.tensorflow_session_parallelism
     return LoadOptions(
-        intra_op_threads=settings.tensorflow_intra_op_parallelism,
-        inter_op_threads=settings.tensorflow_inter_op_parallelism,
+        intra_op_threads=settings.tensorflow_intra_op_parallelism or both,
+        inter_op_threads=settings.tensorflow_inter_op_parallelism or both,
         tags=tuple(settings.saved_model_tags.split(",")),
+        session_config=session_config.read(settings.tensorflow_session_config_file),
+        compile_for_cpu=settings.xla_cpu_compilation_enabled,
+        bfloat16=settings.mixed_precision == "bfloat16",
     )

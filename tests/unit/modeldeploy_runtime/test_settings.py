@@ -65,7 +65,8 @@ STOCK: dict[str, Any] = {
 }
 FOREIGN = {
     "use_alts_credentials", "platform_config_file", "thread_pool_factory_config_file",
-    "flush_filesystem_caches", "enable_profiler", "per_process_gpu_memory_fraction",
+    "flush_filesystem_caches", "enable_profiler", "remove_unused_fields_from_bundle_metagraph",
+    "per_process_gpu_memory_fraction",
     "xla_gpu_compilation_enabled", "skip_initialize_tpu", "prefer_tflite_model",
     "num_tflite_pools", "num_tflite_interpreters_per_pool",
 }  # fmt: skip

@@ -111,8 +111,15 @@ class LoadWatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What a person may decide about loading; 0 threads means as many as the cgroup grants."""
+    """
+    What a person may decide about loading; 0 threads means as many as the cgroup grants.
+
+    ``session_config`` is a serialised ConfigProto, to which the other options are added.
+    """
 
     intra_op_threads: int = 0
     inter_op_threads: int = 0
     tags: tuple[str, ...] = ("serve",)
+    session_config: bytes = b""
+    compile_for_cpu: bool = False
+    bfloat16: bool = False

@@ -26,6 +26,9 @@ from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.tensors.dtypes import Array
 
+# OptimizerOptions.ON_1 and RewriterConfig.ON.
+_JIT_ON = _REWRITE_ON = 1
+
 _log = logging.getLogger(__name__)
 
 # Another try may help against these; all others lie in the files.
@@ -123,6 +126,10 @@ class SavedModelPlatform:
         They would otherwise be made by the first load and be as nice as its thread.
         """
         with self._first_load:
+            if self._options.compile_for_cpu and not self._prepared:
+                # TensorFlow reads this when it is imported, and ignores the session's wish without.
+                given = os.environ.get("TF_XLA_FLAGS", "")
+                os.environ["TF_XLA_FLAGS"] = f"{given} --tf_xla_cpu_global_jit".strip()
             v1 = tensorflow().compat.v1
             if not self._prepared:
                 v1.Session(graph=v1.Graph(), config=self._config()).close()
@@ -161,10 +168,19 @@ class SavedModelPlatform:
         return SavedModel(session, meta_graph.signature_def)
 
     def _config(self) -> Any:
-        return tensorflow().compat.v1.ConfigProto(
-            intra_op_parallelism_threads=self._options.intra_op_threads or cpus.available(),
-            inter_op_parallelism_threads=self._options.inter_op_threads or 1,
-        )
+        options = self._options
+        config = tensorflow().compat.v1.ConfigProto.FromString(options.session_config)
+        for name, wanted, default in (
+            ("intra_op_parallelism_threads", options.intra_op_threads, cpus.available()),
+            ("inter_op_parallelism_threads", options.inter_op_threads, 1),
+        ):
+            setattr(config, name, wanted or getattr(config, name) or default)
+        if options.compile_for_cpu:
+            config.graph_options.optimizer_options.global_jit_level = _JIT_ON
+        if options.bfloat16:
+            rewrites = config.graph_options.rewrite_options
+            rewrites.auto_mixed_precision_onednn_bfloat16 = _REWRITE_ON
+        return config
 
 
 def _as_load_error(error: Exception) -> errors.LoadError:

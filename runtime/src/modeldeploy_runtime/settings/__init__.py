@@ -31,12 +31,16 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     Raises:
         FlagError: The flags are wrong or contradict one another.
     """
-    given = flags.read(arguments, Settings)
-    settings = Settings(**{**_from_environment(environment), **given})
+    settings = assemble(flags.read(arguments, Settings), environment)
     if not settings.version and not settings.help:
         for sentence in contradictions.find(settings):
             raise FlagError(sentence)
     return settings
+
+
+def assemble(given: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Add to the flags that are given what the environment says in place of others."""
+    return Settings(**{**_from_environment(environment), **given})
 
 
 def models(settings: Settings) -> list[ServedModel]:
@@ -63,7 +67,11 @@ def notices(arguments: Sequence[str]) -> Iterator[str]:
     Raises:
         FlagError: A flag is unknown or has a bad value.
     """
-    given = flags.read(arguments, Settings)
+    return remarks(flags.read(arguments, Settings))
+
+
+def remarks(given: Mapping[str, Any]) -> Iterator[str]:
+    """Name each of the flags, by their values, that has no effect, with the reason."""
     declared = {field.name: field for field in dataclasses.fields(Settings)}
     for name in given:
         if unused := flags.about(declared[name]).unused:

@@ -38,6 +38,11 @@ class ForeignFlags:
         help_text="Drop TensorFlow's caches of remote files after loading.",
         unused="a version is on the local disk before it is loaded, so that there are none",
     )
+    remove_unused_fields_from_bundle_metagraph: bool = flag(
+        default=True,
+        help_text="Keep only the signatures of a loaded graph's description.",
+        unused="nothing else of it is ever kept",
+    )
     enable_profiler: bool = flag(
         default=True,
         help_text="Offer TensorFlow's ProfilerService.",

@@ -96,10 +96,6 @@ class TensorflowFlags:
     tensorflow_session_config_file: str = flag(
         "", "A file with a ConfigProto as text for TensorFlow's sessions."
     )
-    remove_unused_fields_from_bundle_metagraph: bool = flag(
-        default=True,
-        help_text="Keep only the signatures of a loaded graph's description.",
-    )
     xla_cpu_compilation_enabled: bool = flag(
         default=False, help_text="Compile the graphs for the CPU with XLA."
     )

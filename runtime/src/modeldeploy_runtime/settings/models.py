@@ -27,9 +27,20 @@ class ModelFlags:
     model_config_file_poll_wait_seconds: int = flag(
         0, "How often that file is read anew and applied if it changed; 0 reads it once.", least=0
     )
+    control_port: int = flag(
+        0,
+        "The port at which the configuration is read and replaced over HTTP; 0 turns it off. "
+        "Whoever reaches it may change what is served.",
+        ours=True,
+        least=0,
+        most=65535,
+    )
+    control_host: str = flag(
+        "127.0.0.1", "The address at which the control port listens.", ours=True
+    )
     allow_version_labels_for_unavailable_models: bool = flag(
         default=False,
-        help_text="Let a reload by gRPC assign a new label to a version that is not available.",
+        help_text="Let a new label name a version that nothing tells to be there or to come.",
     )
 
 

@@ -9,10 +9,5 @@ NOT_WIRED = frozenset(
         "batching_parameters_file",
         "enable_batching",
         "enable_per_model_batching_parameters",
-        "mixed_precision",
-        "remove_unused_fields_from_bundle_metagraph",
-        "tensorflow_session_config_file",
-        "tensorflow_session_parallelism",
-        "xla_cpu_compilation_enabled",
     }
 )

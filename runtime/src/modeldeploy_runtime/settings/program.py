@@ -64,4 +64,10 @@ class ProgramFlags:
     """What to do in place of serving."""
 
     version: bool = flag(default=False, help_text="Print the version.")
+    validate_config: bool = flag(
+        default=False,
+        help_text="Check the flags and every file that they name, list all faults, and end with "
+        "1 if there are any, else with 0.",
+        ours=True,
+    )
     help: bool = flag(default=False, help_text="Print all flags.")

@@ -6,6 +6,7 @@ A configuration is checked as a whole; ``read`` lists everything that is wrong w
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf import text_format
@@ -98,6 +99,31 @@ def read(config: Any) -> tuple[list[ServedModel], list[errors.ServingError]]:
             )
         listed.setdefault(model.name, model)
     return list(listed.values()), faults
+
+
+def to_message(models: Iterable[ServedModel]) -> Any:
+    """Write a ModelServerConfig from which ``models`` reads the same models again."""
+    config = messages.ModelServerConfig()
+    config.model_config_list.SetInParent()
+    for model in models:
+        entry = config.model_config_list.config.add(
+            name=model.name,
+            base_path=model.base_path,
+            model_platform=model.platform,
+            version_labels=model.labels,
+        )
+        match model.policy:
+            case Latest(count):
+                entry.model_version_policy.latest.num_versions = count
+            case All():
+                entry.model_version_policy.all.SetInParent()
+            case Specific(versions):
+                entry.model_version_policy.specific.versions.extend(sorted(versions))
+        if model.logging is not None:
+            collector = entry.logging_config.log_collector_config
+            collector.type, collector.filename_prefix = "tfrecord", model.logging.prefix
+            entry.logging_config.sampling_config.sampling_rate = model.logging.rate
+    return config
 
 
 def _model(entry: Any) -> ServedModel:

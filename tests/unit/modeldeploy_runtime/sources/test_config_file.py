@@ -149,3 +149,16 @@ def test_wrong(fields: str, sentence: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         config_file.parse(f"model_config_list {{ config {{ {fields} }} }}", "models.config")
     assert sentence in str(caught.value)
+
+
+def test_writing() -> None:
+    """
+    What is written from models is read as the same models.
+    """
+    models = [
+        ServedModel("a", "/a", Latest(2), {"stable": 1}, logging=RequestLogging("/log", 0.5)),
+        ServedModel("b", "/b", All()),
+        ServedModel("c", "/c", Specific(frozenset({1, 7}))),
+    ]
+    assert config_file.models(config_file.to_message(models)) == models
+    assert not config_file.is_empty(config_file.to_message([]))

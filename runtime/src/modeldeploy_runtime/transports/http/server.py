@@ -21,12 +21,17 @@ _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOPROTOOPT
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How to listen; ``refused`` writes the bodies of refusals that never reach the application."""
+    """
+    How to listen; ``refused`` writes the bodies of refusals that never reach the application.
+
+    Without a ``host`` all addresses are listened at.
+    """
 
     limits: HttpLimits
     drain_timeout: float
     tls: ssl.SSLContext | None
     refused: Callable[[Breach], bytes]
+    host: str = ""
 
 
 class RestServer:
@@ -35,7 +40,7 @@ class RestServer:
     def __init__(self, app: Any, port: int, options: ServerOptions) -> None:
         self._app = app
         self._options = options
-        self._socket = bind(port)
+        self._socket = bind(port, options.host)
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -76,8 +81,11 @@ async def _in_time(work: Any, seconds: float) -> bool:
     return False
 
 
-def bind(port: int) -> socket.socket:
-    """Listen on all addresses, of IPv6 and IPv4 at once where the machine has both."""
+def bind(port: int, host: str = "") -> socket.socket:
+    """Listen at one address, or at all, of IPv6 and IPv4 at once where the machine has both."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
     try:
         return socket.create_server(
             ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=2048
