@@ -46,7 +46,14 @@ def test_the_definition_is_the_types(name: str) -> None:
     assert repository.text(name) == crd.text()
 
 
-@pytest.mark.parametrize("name", [n for n in repository.tracked() if n.startswith("requirements/")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in repository.tracked()
+        if name.startswith("requirements/") or name.endswith(("package-lock.json", "go.sum"))
+    ],
+)
 def test_locks_hold_no_addresses(name: str) -> None:
     """
     A lock names versions and hashes; from where they come is the installer's own setting.
