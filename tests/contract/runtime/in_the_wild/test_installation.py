@@ -61,7 +61,7 @@ def installed() -> Iterator[Path]:
 
     It is outside of /tmp, which the commands see empty.
     """
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:  # noqa: S108 - a fresh folder in it
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
         for part in ("runtime", "examples"):
             shutil.copytree(ROOT / part, folder / "sources" / part)
