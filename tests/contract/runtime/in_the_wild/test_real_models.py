@@ -100,6 +100,18 @@ def test_guesslang_predicts(published: ModelServer, signature: str) -> None:
             assert row["classes"][int(np.argmax(row["scores"]))] == language
 
 
+def test_guesslang_classifies_over_rest(published: ModelServer) -> None:
+    """
+    A feature's text is classified, as pairs of a language and its score.
+    """
+    examples = [{"content": program} for program in PROGRAMS.values()]
+    answer = published.request("POST", "/v1/models/guesslang:classify", {"examples": examples})
+    assert answer.status == 200, answer.body[:500]
+    results = answer.json["results"]
+    assert [len(pairs) for pairs in results] == [LANGUAGES] * len(PROGRAMS)
+    assert [max(pairs, key=lambda pair: pair[1])[0] for pairs in results] == list(PROGRAMS)
+
+
 def _classified(published: ModelServer, examples: list[Any]) -> Any:
     request = classification_pb2.ClassificationRequest()
     request.model_spec.name = "guesslang"
