@@ -10,6 +10,7 @@ TensorFlow takes seconds and half a gigabyte to import, so that it is imported a
 ``modeldeploy-server fetch`` never pays for it.
 """
 
+import contextlib
 import functools
 import gc
 import logging
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldeploy_runtime.loaders import cpus, memory, signatures
+from modeldeploy_runtime.loaders.graphs import Graphs, SharedGraph
 from modeldeploy_runtime.loaders.port import LoadOptions
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.servables.ids import ServableId
@@ -70,14 +72,13 @@ def _settle_garbage_collector() -> None:
 class SavedModel:
     """One loaded SavedModel: a session, and the callables of its signatures."""
 
-    def __init__(self, session: Any, signature_defs: Mapping[str, Any]) -> None:
+    def __init__(self, session: Any, shared: SharedGraph) -> None:
         self._session = session
-        self.signature_defs = {
-            name: definition.SerializeToString() for name, definition in signature_defs.items()
-        }
+        self._shared = shared
+        self.signature_defs = shared.signature_defs
         self.signatures = {
             name: signatures.SessionSignature(name, serialized, self._make_callable)
-            for name, serialized in self.signature_defs.items()
+            for name, serialized in shared.signature_defs.items()
             if not name.startswith(_INTERNAL)
         }
         self._graph = signatures.GraphCalls(self._make_callable)
@@ -101,12 +102,19 @@ class SavedModel:
         options.run_options.inter_op_thread_pool = -1
         return self._session._make_callable_from_options(options)  # noqa: SLF001 - the only way in
 
+    def prepare(self) -> None:
+        """Have TensorFlow compile every signature now: it would do so at the first request."""
+        for signature in self.signatures.values():
+            # Whatever is wrong with a signature, its requests will be told.
+            with contextlib.suppress(Exception):
+                signature.prepare()
+
     def unload(self) -> None:
         """Close the session and give its memory back."""
         self.signatures.clear()
         del self._graph
         self._session.close()
-        del self._session
+        del self._session, self._shared
         gc.collect()
         memory.give_back()
 
@@ -118,6 +126,7 @@ class SavedModelPlatform:
         self._options = options
         self._first_load = threading.Lock()
         self._prepared = False
+        self._graphs = Graphs(options.tags)
 
     def prepare(self) -> None:
         """
@@ -149,6 +158,7 @@ class SavedModelPlatform:
         self.prepare()
         try:
             model = self._open(path)
+            model.prepare()
         except Exception as error:
             raise _as_load_error(error) from error
         with self._first_load:
@@ -156,16 +166,8 @@ class SavedModelPlatform:
         return model
 
     def _open(self, path: Path) -> SavedModel:
-        v1 = tensorflow().compat.v1
-        graph = v1.Graph()
-        session = v1.Session(graph=graph, config=self._config())
-        try:
-            with graph.as_default():
-                meta_graph = v1.saved_model.load(session, list(self._options.tags), str(path))
-        except BaseException:
-            session.close()
-            raise
-        return SavedModel(session, meta_graph.signature_def)
+        session, graph = self._graphs.open(tensorflow(), path, self._config())
+        return SavedModel(session, graph)
 
     def _config(self) -> Any:
         options = self._options

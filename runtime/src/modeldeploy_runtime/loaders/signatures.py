@@ -81,6 +81,10 @@ class SessionSignature:
         """Whether recent calls were over at once."""
         return self._pace.is_cheap
 
+    def prepare(self) -> None:
+        """Make the callable that requests without an output filter need."""
+        self._make(tuple(self.outputs))
+
     def run(self, inputs: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Array]:
         """Compute the named outputs; errors of the model come as ``ServingError``."""
         wanted = tuple(outputs)
