@@ -176,4 +176,4 @@ def _config_file(settings: Settings, reloader: Reloader) -> ConfigFileWatch | No
 def _statuses(manager: Manager, directory: Directory) -> Iterable[tuple[ServableId, VersionStatus]]:
     for name in directory.names:
         for status in manager.statuses(name):
-            yield ServableId(name, status.version), status
+            yield ServableId(name, status.version, status.name), status

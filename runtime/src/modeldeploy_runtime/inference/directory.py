@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from modeldeploy_runtime.inference.labels import Labels
 from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.lifecycle.manager import Manager
-from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.servables import errors, ids
 from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.servables.states import State, VersionStatus
 
@@ -58,6 +58,8 @@ class Directory:
             version = self._labels.resolve(
                 name, label, lambda v: self._is(name, v, State.AVAILABLE)
             )
+            if version is None and self._is_named(name, label):
+                return self._manager.acquire(Selector.of_version(name, label))
             if version is None:
                 raise errors.InvalidArgumentError(f"Unrecognized servable version label: {label}")
             try:
@@ -85,6 +87,12 @@ class Directory:
             status.version == version and status.state is state
             for status in self._manager.statuses(name)
         )
+
+    def _is_named(self, name: str, label: str) -> bool:
+        """Tell whether a label is the name of a version that answers, and that is no number."""
+        if ids.parse_number(label) is not None:
+            return False
+        return self._is(name, ids.version_number(label), State.AVAILABLE)
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """

@@ -41,5 +41,6 @@ class Readiness:
             newest = self.directory.statuses(name)[0]
         except NotFoundError:
             return self.problem_of(name) or "It has no version yet."
-        said = f": {newest.error}" if newest.error else ""
-        return f"Version {newest.version} is in state {newest.state.value}{said}"
+        why = newest.error or newest.problem
+        said = f": {why}" if why else ""
+        return f"Version {newest.name or newest.version} is in state {newest.state.value}{said}"

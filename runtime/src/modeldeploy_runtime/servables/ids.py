@@ -28,8 +28,13 @@ class ServableId:
 
     @property
     def version_text(self) -> str:
-        """The version as people know it."""
-        return self.version_name or str(self.version)
+        """The version as people know it: its number, or else its name."""
+        return self.version_name if self.is_named else str(self.version)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the version's name is no number, so that its number says nothing to people."""
+        return bool(self.version_name) and parse_number(self.version_name) is None
 
     @property
     def rank(self) -> Rank:
@@ -53,10 +58,21 @@ class Selector:
     label: str | None = None
     version_name: str = field(default="", compare=False)
 
+    @classmethod
+    def of_version(cls, name: str, text: str) -> "Selector":
+        """Choose a version by its number or name."""
+        return cls(name, version_number(text), version_name=text)
+
     def __str__(self) -> str:
         if self.version is None:
             return f"Latest({self.name})"
-        return f"Specific({self.name}, {self.version_name or self.version})"
+        return f"Specific({self.name}, {self.version_text})"
+
+    @property
+    def version_text(self) -> str:
+        """The version that is asked for, as people know it."""
+        is_number = not self.version_name or parse_number(self.version_name) is not None
+        return str(self.version) if is_number else self.version_name
 
 
 def parse_number(name: str) -> int | None:
@@ -70,6 +86,11 @@ def parse_number(name: str) -> int | None:
         return None
     number = int(name)
     return number if number < 1 << 63 else None
+
+
+def is_too_large(text: str) -> bool:
+    """Tell whether a text is a number, but none that a version can have."""
+    return text.isascii() and text.isdigit() and parse_number(text) is None
 
 
 def version_number(name: str) -> int:

@@ -80,5 +80,7 @@ def is_version(folder_name: str, *, any_name: bool = False) -> bool:
     (True, False, True)
     """
     if any_name:
-        return bool(folder_name) and folder_name[0] != "." and folder_name.isprintable()
+        # Headers and metadata carry nothing but ASCII.
+        is_text = folder_name.isascii() and folder_name.isprintable()
+        return bool(folder_name) and folder_name[0] != "." and is_text
     return ids.parse_number(folder_name) is not None

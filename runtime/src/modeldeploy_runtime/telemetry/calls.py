@@ -38,11 +38,13 @@ class Call:
     request_bytes: int = 0
     response_bytes: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    version_is_named: bool = False
 
     def served_by(self, servable: ServableId) -> None:
         """Note which version answers."""
         self.model = servable.name
-        self.version = str(servable.version)
+        self.version = servable.version_text
+        self.version_is_named = servable.is_named
 
     @property
     def trace_id(self) -> str:

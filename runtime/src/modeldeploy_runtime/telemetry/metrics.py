@@ -92,7 +92,7 @@ class Metrics:
         seconds = sum(stages.values())
         status = "success" if code == "OK" else "fail"
         with self._store.lock:
-            self._paths[path] = (servable.name, str(servable.version))
+            self._paths[path] = (servable.name, servable.version_text)
             self._number(catalogue.TF_LOAD_ATTEMPTS, path, status).value += 1
             self._number(catalogue.TF_LOAD_LATENCY, path).value += int(seconds * 1e6)
             for stage, duration in stages.items():
@@ -102,14 +102,14 @@ class Metrics:
     def has_lineage(self, servable: ServableId) -> None:
         """Note that a version comes with the id of its entry in a store of metadata."""
         with self._store.lock:
-            name, version = servable.name, str(servable.version)
+            name, version = servable.name, servable.version_text
             self._number(catalogue.TF_MLMD_MAP, name, version).value = 0
 
     def warmed_up(
         self, servable: ServableId, path: str, code: str, seconds: float, records: int
     ) -> None:
         """Count one warm-up of a version, with the number of records that were read."""
-        version = (servable.name, str(servable.version))
+        version = (servable.name, servable.version_text)
         with self._store.lock:
             self._paths[path] = version
             self._distribution(catalogue.TF_WARMUP_LATENCY, path, code).add(seconds * 1e6)
@@ -181,7 +181,7 @@ class Metrics:
 
     def _forget_gone(self, states: Iterable[tuple[ServableId, VersionStatus]]) -> None:
         """Drop the series of versions and models that are gone; the caller holds the lock."""
-        versions = {(servable.name, str(servable.version)) for servable, _ in states}
+        versions = {(servable.name, servable.version_text) for servable, _ in states}
         if not versions:
             return
         models = {name for name, _ in versions} | {UNKNOWN, ""}
@@ -211,7 +211,7 @@ def _of_versions(states: Iterable[tuple[ServableId, VersionStatus]]) -> tuple[Fa
     memory: dict[Labels, float | Buckets] = {}
     load: dict[Labels, float | Buckets] = {}
     for servable, status in states:
-        version = str(servable.version)
+        version = servable.version_text
         for each in State:
             state[servable.name, each.value, version] = int(each is status.state)
         if status.memory_bytes:

@@ -9,12 +9,12 @@ is refused, as no answer would be right.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.servables.errors import InvalidArgumentError
 from modeldeploy_runtime.servables.ids import Selector
 
 VERSION, LABEL = "x-model-version", "x-model-label"
 _NAMES = frozenset({VERSION.encode(), LABEL.encode()})
-_MAX_VERSION = (1 << 63) - 1
 
 
 def among(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
@@ -27,20 +27,20 @@ def choose(named: Selector, headers: Iterable[tuple[str, str]]) -> Selector:
     Join what a path or message names with what headers, given with names in lower case, ask for.
 
     Raises:
-        InvalidArgumentError: They do not agree, or a version is not a number.
+        InvalidArgumentError: They do not agree, or a version can be none.
     """
     for name, value in headers:
         if name == VERSION:
-            named = _join(named, Selector(named.name, version=_number(value)))
+            named = _join(named, _version(named.name, value))
         elif name == LABEL:
             named = _join(named, Selector(named.name, label=value))
     return named
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > _MAX_VERSION:
+def _version(name: str, text: str) -> Selector:
+    if not text or ids.is_too_large(text):
         raise InvalidArgumentError(f'{VERSION} must be the number of a version, not "{text}".')
-    return int(text)
+    return Selector.of_version(name, text)
 
 
 def _join(named: Selector, pin: Selector) -> Selector:
@@ -56,4 +56,4 @@ def _join(named: Selector, pin: Selector) -> Selector:
 def _show(selector: Selector) -> str:
     if selector.label is not None:
         return f'the label "{selector.label}"'
-    return f"version {selector.version}"
+    return f"version {selector.version_text}"

@@ -47,7 +47,10 @@ class Asked:
     def fill(self, spec: Any) -> None:
         """Write who answered into the ModelSpec of a response."""
         spec.name = self.call.model
-        spec.version.value = int(self.call.version)
+        if self.call.version_is_named:
+            spec.version_label = self.call.version
+        else:
+            spec.version.value = int(self.call.version)
         spec.signature_name = self.call.signature
 
 

@@ -171,7 +171,7 @@ def metadata(directory: Directory, selector: Selector, call: Call) -> Reply:
             "model_spec": {
                 "name": handle.id.name,
                 "signature_name": "",
-                "version": str(handle.id.version),
+                "version_label" if handle.id.is_named else "version": call.version,
             },
             "metadata": {"signature_def": _as_dict(describe.signatures(handle))},
         }

@@ -14,9 +14,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.servables.ids import Selector
 
-_PLACE = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_PLACE = r"(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(
     rf"(?i:/v1/models/(?P<name>[^/:]+){_PLACE}):(?P<verb>predict|classify|regress)", re.ASCII
 )
@@ -24,7 +25,6 @@ _GET = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_PLACE}(?P<verb>/metad
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 _PLAIN = {"/readyz": "readyz", "/healthz": "healthz"}
-_MAX_VERSION = (1 << 63) - 1
 
 
 class Kind(enum.Enum):
@@ -99,15 +99,17 @@ def _check(
 def _route(match: re.Match[str], kind: Kind) -> Route | Refusal:
     if match["name"] is None:
         return Refusal(400, "Missing model name in request.")
-    version = None if match["version"] is None else int(match["version"])
-    if version is not None and version > _MAX_VERSION:
-        return Refusal(400, f"Failed to convert version: {match['version']} to numeric.")
     try:
         name = _decode(match["name"])
+        version = None if match["version"] is None else _decode(match["version"])
         label = None if match["label"] is None else _decode(match["label"])
     except UnicodeDecodeError:
         return Refusal(400, f"Failed to decode model name:{match['name']}")
-    return Route(kind, Selector(name, version, label))
+    if version is None:
+        return Route(kind, Selector(name, label=label))
+    if ids.is_too_large(version):
+        return Refusal(400, f"Failed to convert version: {version} to numeric.")
+    return Route(kind, Selector.of_version(name, version))
 
 
 def _decode(text: str) -> str:
