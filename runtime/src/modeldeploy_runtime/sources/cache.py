@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import IO
 
 from modeldeploy_runtime.fetching import version as fetching
 from modeldeploy_runtime.fetching.uris import Location
@@ -22,7 +23,7 @@ LOCK = ".lock"
 _log = logging.getLogger(__name__)
 
 
-class CacheInUseError(Exception):
+class CacheInUseError(RuntimeError):
     """Another server uses the folder; the message is a sentence."""
 
 
@@ -39,6 +40,7 @@ class VersionCache:
         self._held: Counter[Path] = Counter()
         self._lock = threading.Lock()
         self._guards: dict[Path, threading.Lock] = {}
+        self._claim_file: IO[str] | None = None
         if self._folder is not None:
             self._claim(self._folder)
 
@@ -89,22 +91,25 @@ class VersionCache:
         with self._lock:
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="modeldeploy-models-"))
-                self._own = True
             return self._folder
 
     def _claim(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._claimed = (folder / LOCK).open("w")
+        claim = (folder / LOCK).open("w")
         try:
-            fcntl.flock(self._claimed, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            claim.close()
             raise CacheInUseError(
                 f"Another server uses the cache in {folder}; give each server a folder of its own."
             ) from error
+        self._claim_file = claim
         for left in folder.glob("*/.*"):
             shutil.rmtree(left, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove the folder, if it is the cache's own."""
-        if getattr(self, "_own", False) and self._folder is not None:
+        """Remove the folder, if it is the cache's own, and else leave it to the next server."""
+        if self._claim_file is not None:
+            self._claim_file.close()
+        elif self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
