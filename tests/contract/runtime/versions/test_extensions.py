@@ -29,7 +29,7 @@ from tensorflow_serving.apis import (
 
 from testkit.model_servers import ModelServer, running
 
-PLUGIN = Path(__file__).parents[3] / "examples" / "linear"
+PLUGIN = Path(__file__).parents[4] / "examples" / "linear"
 CONFIG = """
 model_config_list {{
   config {{ name: "named" base_path: "{folder}/named" model_platform: "tensorflow" }}
