@@ -21,7 +21,7 @@ from pathlib import Path
 from testkit.load import GrpcClient, RestClient, Tally, send_many
 from testkit.routers import NET, Bench, Upstream, bench, routing, until
 
-PAIR_MEGABYTES = 120.0
+PAIR_MEGABYTES = 140.0
 ADDED_P50_MILLISECONDS = 1.0
 SERVER = f"{NET}.8.1"
 
@@ -80,12 +80,14 @@ async def compare(protocol: str, address: str, count: int) -> bool:
     return two.p50 - one.p50 < ADDED_P50_MILLISECONDS
 
 
-def resident(process: int) -> dict[str, float]:
+def resident(router: Bench) -> dict[str, float]:
     """
-    Read the resident megabytes of a router's agent and of its HAProxy.
+    Read the resident megabytes of a router's processes.
     """
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return {"agent": _resident(process), "haproxy": sum(_resident(int(pid)) for pid in children)}
+    assert router.process
+    assert router.keeper
+    found = {"agent": router.process.pid, "haproxy": router.haproxy(), "keeper": router.keeper.pid}
+    return {name: _resident(process) for name, process in found.items()}
 
 
 def _resident(process: int) -> float:
@@ -98,9 +100,9 @@ def report_memory(routers: list[Bench], when: str) -> float:
     """
     Print the memory of the pair, and return its sum.
     """
-    parts = [resident(router.process.pid) for router in routers if router.process]
+    parts = [resident(router) for router in routers]
     total = sum(sum(part.values()) for part in parts)
-    each = ", ".join(f"agent {p['agent']:.1f} + haproxy {p['haproxy']:.1f}" for p in parts)
+    each = ", ".join(" + ".join(f"{name} {mb:.1f}" for name, mb in p.items()) for p in parts)
     print(f"pair  {total:.1f} MB resident {when} ({each})")
     return total
 
@@ -138,6 +140,7 @@ def main() -> int:
             own.mkdir()
             router = stack.enter_context(bench(own, number, MODELDEPLOY_LOG_LEVEL="INFO"))
             router.route(routing(1))
+            router.start_keeper()
             router.pool("a", SERVER)
             router.start()
             routers.append(router)

@@ -154,7 +154,8 @@ def test_a_router_killed_fails_only_what_is_in_flight(program: str) -> None:
             await _all_ready(deployed, "router", 2)
             await _answered(traffic)
         seen = traffic.seen
-        log.info("%d requests failed when %r was killed", len(seen.failures), program)
+        what = program.strip("\0")
+        log.info("%d requests failed when %s was killed", len(seen.failures), what)
         assert len(seen.failures) <= traffic.most_in_flight, seen.failures
         assert [at - killed for at in seen.failed_at if at - killed > 1.0] == []
         await deployed.delete()
