@@ -8,7 +8,7 @@ CRD := crds/modeldeployments.serving.modeldeploy.io.yaml
 SOURCES := operator/src runtime/src router/src devcluster/src
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--override requirements/overrides.txt --custom-compile-command "make lock" --quiet
-PURE := operator/src/modeldeploy_operator/rollout/*,operator/src/modeldeploy_operator/resource/*,operator/src/modeldeploy_operator/manifests/*
+PURE := operator/src/modeldeploy_operator/analysis/*,operator/src/modeldeploy_operator/rollout/*,operator/src/modeldeploy_operator/resource/*,operator/src/modeldeploy_operator/manifests/*
 
 # The tests reach into the cluster's network and stop its components: they never run on Docker.
 test test-long: export MODELDEPLOY_CLUSTER = embedded
@@ -42,10 +42,12 @@ contract: setup ## The wires: every program against real peers, on this machine.
 
 test: check contract ## The quick gate, the wires, and at most ten minutes of a real cluster.
 	$(BIN)/devcluster up
+	$(BIN)/devcluster images runtime operator router s3
 	$(BIN)/pytest tests/cluster -m "cluster and not long"
 
 test-long: check contract ## Every cluster scenario and long simulation; writes docs/evidence/.
 	$(BIN)/devcluster up
+	$(BIN)/devcluster images runtime operator router s3
 	$(BIN)/python tests/evidence.py
 
 demo: setup ## Run the main job on a cluster: two versions of a model, and a canary between them.

@@ -84,10 +84,10 @@ def resident(router: Bench) -> dict[str, float]:
     """
     Read the resident megabytes of a router's processes.
     """
-    assert router.process
-    assert router.keeper
-    found = {"agent": router.process.pid, "haproxy": router.haproxy(), "keeper": router.keeper.pid}
-    return {name: _resident(process) for name, process in found.items()}
+    found = {"agent": router.process, "keeper": router.keeper}
+    numbers = {name: process.pid for name, process in found.items() if process}
+    numbers["haproxy"] = router.haproxy()
+    return {name: _resident(number) for name, number in numbers.items()}
 
 
 def _resident(process: int) -> float:

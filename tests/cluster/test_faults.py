@@ -35,18 +35,6 @@ STEPS = {"steps": [{"weight": 30, "approval": True}]}
 DEVCLUSTER = str(Path(sys.executable).with_name("devcluster"))
 
 
-async def _answered(traffic: Traffic, more: int = 150) -> None:
-    """
-    Wait until so many more requests were answered.
-    """
-    goal = traffic.seen.total("rest") + more
-
-    async def enough() -> bool:
-        return traffic.seen.total("rest") >= goal
-
-    await until(f"{more} more answers", enough, 60)
-
-
 async def _operator_pods(cluster: Cluster) -> list[dict[str, Any]]:
     path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
     answer = await cluster.kube.get(path, {"labelSelector": "app.kubernetes.io/name=modeldeploy"})
@@ -111,16 +99,16 @@ def test_routers_deleted_and_scaled_fail_no_request() -> None:
         deployed = await given(cluster, "router-goes", rollout=STEPS)
         await _all_ready(deployed, "router", 2)
         async with Traffic(await deployed.host(), MODEL) as traffic:
-            await _answered(traffic)
+            await traffic.answered()
             pod = (await cluster.pods(deployed.name, "router"))[0]
             await kubectl("delete", "pod", pod["metadata"]["name"])
-            await _answered(traffic)
+            await traffic.answered()
             await _all_ready(deployed, "router", 2)
             await deployed.patch({"spec": {"traffic": {"router": {"replicas": 3}}}})
             await _all_ready(deployed, "router", 3)
             await deployed.patch({"spec": {"traffic": {"router": {"replicas": 2}}}})
             await _all_ready(deployed, "router", 2)
-            await _answered(traffic)
+            await traffic.answered()
         assert traffic.seen.failures == []
         await deployed.delete()
 
@@ -146,13 +134,13 @@ def test_a_router_killed_fails_only_what_is_in_flight(program: str) -> None:
         deployed = await given(cluster, "router-dies", rollout=STEPS)
         await _all_ready(deployed, "router", 2)
         async with Traffic(await deployed.host(), MODEL) as traffic:
-            await _answered(traffic)
+            await traffic.answered()
             pod = (await cluster.pods(deployed.name, "router"))[0]
             killed = time.monotonic()
             _kill(pod, program)
-            await _answered(traffic)
+            await traffic.answered()
             await _all_ready(deployed, "router", 2)
-            await _answered(traffic)
+            await traffic.answered()
         seen = traffic.seen
         what = program.strip("\0")
         log.info("%d requests failed when %s was killed", len(seen.failures), what)
@@ -172,14 +160,14 @@ def test_a_model_pod_killed_under_load_fails_no_request() -> None:
         deployed = await given(cluster, "pod-dies", replicas=2, rollout=STEPS)
         await _all_ready(deployed, "server", 2)
         async with Traffic(await deployed.host(), MODEL) as traffic:
-            await _answered(traffic)
+            await traffic.answered()
             pod = (await cluster.pods(deployed.name, "server"))[0]
             _kill(pod, "modeldeploy-server")
-            await _answered(traffic)
+            await traffic.answered()
             await _all_ready(deployed, "server", 2)
             pod = (await cluster.pods(deployed.name, "server"))[1]
             await kubectl("delete", "pod", pod["metadata"]["name"])
-            await _answered(traffic)
+            await traffic.answered()
         assert traffic.seen.failures == []
         await deployed.delete()
 
@@ -207,7 +195,7 @@ def test_an_api_server_that_is_away_costs_nothing(seconds: int) -> None:
                     return time.monotonic() - began >= seconds
 
                 await until(f"{seconds} s without an API server", long_enough)
-                await _answered(traffic)
+                await traffic.answered()
             finally:
                 command = [DEVCLUSTER, "start", "kube-apiserver"]
                 await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modeldeploy_operator.analysis.checks import Check, Criteria, ErrorRate, OnNoData
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 from modeldeploy_operator.rollout.snapshot import Failure
 from testkit.trace import Tracer
@@ -292,6 +293,88 @@ def routers_away() -> Tracer:
     return story
 
 
+def _judged(**criteria: Any) -> Tracer:
+    """
+    Begin a canary that is judged by its errors.
+    """
+    checks = (Check("errors", ErrorRate(max=0.05)),)
+    story = _stable(criteria=Criteria(checks, interval=2, min_requests=20, **criteria))
+    story.say("version v2 is wanted")
+    story.world.want("v2")
+    return story
+
+
+def check_failed() -> Tracer:
+    """
+    A canary whose requests fail is taken back by its check, and stays rejected.
+    """
+    story = _judged()
+    story.say("half of its requests fail")
+    story.world.natures["v2"] = Nature(1, failing=0.5)
+    story.turns(12)
+    assert _outcomes(story.world.memory)[0] is Outcome.ABORTED
+    assert story.world.memory.stable == revision("v1")
+    return story
+
+
+def check_failed_and_paused() -> Tracer:
+    """
+    Where a failed check only pauses, the canary keeps its share until somebody decides.
+    """
+    story = _judged(pauses=True)
+    story.say("half of its requests fail")
+    story.world.natures["v2"] = Nature(1, failing=0.5)
+    story.turns(10)
+    story.say("somebody promotes the step, which skips no check")
+    story.world.want(action="promote@v2")
+    story.turns(2)
+    story.say("somebody promotes it in full, which skips them all")
+    story.world.want(action="promote-full@v2")
+    story.turns(8)
+    assert story.world.memory.stable == revision("v2")
+    return story
+
+
+def no_requests() -> Tracer:
+    """
+    Without requests a canary waits, neither good nor bad, until there are enough.
+    """
+    story = _judged()
+    story.say("nobody sends anything")
+    story.world.demand = 0
+    story.turns(10)
+    story.say("requests come")
+    story.world.demand = 400
+    story.turns(20)
+    assert story.world.memory.stable == revision("v2")
+    return story
+
+
+def no_requests_rolled_back() -> Tracer:
+    """
+    Where the user says so, a canary that nobody sends to is taken back after its hold.
+    """
+    story = _judged(on_no_data=OnNoData.ROLLBACK)
+    story.say("nobody sends anything")
+    story.world.demand = 0
+    story.turns(12)
+    assert story.world.memory.stable == revision("v1")
+    assert story.world.memory.history[0].message.startswith("The check errors waits for requests")
+    return story
+
+
+def no_requests_needed() -> Tracer:
+    """
+    Where the user says so, a canary that nobody sends to goes on.
+    """
+    story = _judged(on_no_data=OnNoData.CONTINUE)
+    story.say("nobody sends anything")
+    story.world.demand = 0
+    story.turns(20)
+    assert story.world.memory.stable == revision("v2")
+    return story
+
+
 STORIES: list[Story] = [
     routers_away,
     first_deploy,
@@ -311,6 +394,11 @@ STORIES: list[Story] = [
     undone,
     scaled_to_zero,
     operator_away,
+    check_failed,
+    check_failed_and_paused,
+    no_requests,
+    no_requests_rolled_back,
+    no_requests_needed,
 ]
 
 

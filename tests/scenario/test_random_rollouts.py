@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from modeldeploy_operator.analysis.checks import Check, Criteria, ErrorRate, OnNoData
 from modeldeploy_operator.rollout.snapshot import Failure
 from modeldeploy_operator.rollout.states import State
 from testkit.invariants import BrokenInvariantError, Watch
@@ -23,10 +24,23 @@ def _nature(chance: random.Random) -> Nature:
         return Nature(None, Failure("VersionNotFound", "no such version", permanent=True))
     if kind < 0.2:
         return Nature(None, Failure("ImagePullBackOff", "cannot pull", permanent=False))
-    if kind < 0.35:
+    if kind < 0.3:
+        return Nature(chance.randint(0, 4), failing=chance.choice([0.02, 0.5, 1.0]))
+    if kind < 0.45:
         failure = Failure("Unschedulable", "no node takes it", permanent=chance.random() < 0.5)
         return Nature(chance.randint(0, 4), failure, most=1)
     return Nature(chance.randint(0, 4))
+
+
+def _criteria(chance: random.Random) -> Criteria:
+    checks = (Check("errors", ErrorRate(max=0.05, max_increase=0.01)),)
+    return Criteria(
+        checks if chance.random() < 0.7 else (),
+        interval=chance.choice([1, 3]),
+        min_requests=chance.choice([1, 50]),
+        on_no_data=chance.choice(list(OnNoData)),
+        pauses=chance.random() < 0.2,
+    )
 
 
 def _order(world: World, chance: random.Random) -> str:
@@ -50,8 +64,10 @@ def _wish(world: World, chance: random.Random, kind: float) -> None:
         world.want(
             steps=steps_of(*sorted(chance.sample(range(1, 100), 2)), hold=chance.random() * 4)
         )
-    elif kind < 0.10:
+    elif kind < 0.09:
         world.want(paused=not world.wanted.paused)
+    elif kind < 0.10:
+        world.demand = chance.choice([0, 10, 1000])
     else:
         world.want(action=_order(world, chance))
 
@@ -78,11 +94,13 @@ def _simulate(seed: int) -> None:
     world = a_world(replicas=chance.choice([1, 2, 4]))
     world.natures = {name: _nature(chance) for name in NAMES}
     world.natures["v1"] = Nature(1)
+    world.want(criteria=_criteria(chance))
     world.chaos = chance
     watch = Watch(world)
     for _ in range(chance.randint(20, 80)):
         watch.turn(act=_event(world, chance))
     world.chaos = None
+    world.demand = max(world.demand, 100)
     world.want(paused=False)
     _settles(world, watch)
 
@@ -98,6 +116,8 @@ def _settles(world: World, watch: Watch) -> None:
         if decision.state is State.STEADY and decision.look_again_at is None:
             break
         canary = world.memory.canary
+        if canary and decision.reason == "CheckFailed":
+            world.want(action=f"abort@{canary.revision.revision}#{world.now}")
         if canary and decision.reason == "AwaitingApproval":
             world.want(action=f"approve@{canary.revision.revision}/{canary.step + 1}#{world.now}")
     else:

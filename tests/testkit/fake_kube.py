@@ -130,7 +130,9 @@ class FakePods:
     """
     Runs the pods that Deployments ask for, and answers for them.
 
-    `lag` makes routers confirm nothing new; `broken` maps a revision to a load error.
+    `lag` makes routers confirm nothing new; `broken` maps a revision to a load error, and `slow`
+    to the share of its requests that take two seconds; each pod answers a thousand between two
+    questions.
     """
 
     def __init__(self, kube: FakeKube, namespace: str = "vision") -> None:
@@ -140,7 +142,9 @@ class FakePods:
         self._addresses: dict[str, str] = {}
         self._confirmed: dict[str, Any] | None = None
         self.broken: dict[str, str] = {}
+        self.slow: dict[str, float] = {}
         self.lag = False
+        self._served = 0
 
     def settle(self) -> None:
         """
@@ -204,6 +208,7 @@ class FakePods:
         app = web.Application()
         app.router.add_get("/status", self._router_status)
         app.router.add_get("/v1/models/{model}/versions/{version}", self._model_status)
+        app.router.add_get("/monitoring/prometheus/metrics", self._metrics)
         return app
 
     async def _router_status(self, _request: web.Request) -> web.Response:
@@ -224,6 +229,19 @@ class FakePods:
             and pod["metadata"]["labels"].get("serving.modeldeploy.io/revision") == revision
             and pod["status"]["conditions"][0]["status"] == "True"
         )
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        revision = self._owner[request.host.split(":")[0]]
+        self._served += 1000
+        quick = round(self._served * (1 - self.slow.get(revision, 0.0)))
+        name = "modeldeploy_request_duration_seconds"
+        lines = [
+            f'{name}_bucket{{api="predict",le="1.0"}} {quick}',
+            f'{name}_bucket{{api="predict",le="+Inf"}} {self._served}',
+            f'{name}_count{{api="predict"}} {self._served}',
+            "process_start_time_seconds 1",
+        ]
+        return web.Response(text="\n".join(lines) + "\n")
 
     async def _model_status(self, request: web.Request) -> web.Response:
         revision = self._owner[request.host.split(":")[0]]

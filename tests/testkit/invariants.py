@@ -76,6 +76,10 @@ class Watch:
         need = canary_replicas(routing.weight, self.world.wanted.replicas)
         ready = before.ready(canary)
         rescue = before.ready(routing.stable) == 0
+        judged = decision.memory.canary
+        if judged and any(record.failure for record in judged.analysis.records):
+            skipped = judged.full
+            _require(routing.weight <= had or skipped, "a canary that failed a check got more")
         if routing.weight > had and not rescue:
             _require(ready >= need, "weight was raised before the pods for it were ready")
             _require(before.up(canary) >= need, "weight was raised before routers saw the pods")

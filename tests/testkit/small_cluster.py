@@ -16,6 +16,7 @@ import prometheus_client
 from aiohttp import web
 
 from modeldeploy_operator.cluster.apply import Applier
+from modeldeploy_operator.evidence.looks import Looks
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.reconcile import Tools, reconcile
 from modeldeploy_operator.resource import revisions
@@ -121,6 +122,7 @@ async def small_cluster(folder: Path) -> AsyncIterator[Cluster]:
             recorder=Recorder(kube),
             metrics=Metrics(registry),
             images=IMAGES,
+            looks=Looks(),
         )
         yield Cluster(kube, pods, tools, registry)
     await runner.cleanup()

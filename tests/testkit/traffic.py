@@ -15,6 +15,7 @@ from typing import Self
 import grpc
 
 from modeldeploy_runtime.protos import messages
+from testkit.cluster import until
 from testkit.load import PREDICT, GrpcClient, RestClient
 
 BODY = b'{"instances": [0.0]}'
@@ -175,6 +176,17 @@ class Traffic:
         await asyncio.gather(*self._tasks)
         for client in self._clients:
             await client.aclose()
+
+    async def answered(self, more: int = 150) -> None:
+        """
+        Wait until so many more REST requests were answered.
+        """
+        goal = self.seen.total("rest") + more
+
+        async def enough() -> bool:
+            return self.seen.total("rest") >= goal
+
+        await until(f"{more} more answers", enough, 60)
 
     async def _work(self, client: Client) -> None:
         while not self._stopped:

@@ -10,6 +10,8 @@ import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from modeldeploy_operator.analysis.checks import Evidence, Tally
+from modeldeploy_operator.evidence.looks import due
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Decision, Wanted
 from modeldeploy_operator.rollout.memory import Memory, Revision
@@ -52,12 +54,14 @@ class Nature:
     """
     What a revision is like: after how many turns its pods are ready (None: never), and why not.
 
-    At most `most` of its pods become ready, if that is given.
+    At most `most` of its pods become ready, if that is given; `failing` is the share of its
+    requests that fail.
     """
 
     ready_after: int | None = 1
     failure: Failure | None = None
     most: int | None = None
+    failing: float = 0.0
 
 
 def steps_of(*weights: int, hold: float = 0, approval: bool = False) -> tuple[Step, ...]:
@@ -92,6 +96,9 @@ class World:
     decision: Decision | None = None
     chaos: random.Random | None = None
     writes: int = 0
+    demand: int = 100
+    served: dict[str, list[float]] = field(default_factory=dict)
+    looked: dict[str, list[float]] | None = None
 
     def nature(self, name: str) -> Nature:
         """
@@ -130,7 +137,27 @@ class World:
             )
             for router in self.routers
         )
-        return Snapshot(pools, self.routing, self.generation, routers, dict(self.kept))
+        return Snapshot(
+            pools,
+            self.routing,
+            self.generation,
+            routers,
+            dict(self.kept),
+            evidence=self._evidence() if due(self.wanted, self.memory, self.now) else None,
+        )
+
+    def _evidence(self) -> Evidence:
+        """
+        Tell what both versions did since the last look; nothing at the first one.
+        """
+        canary, stable = self.memory.canary, self.memory.stable
+        if self.looked is None or canary is None or stable is None:
+            return Evidence()
+        return Evidence(self._since(stable.revision), self._since(canary.revision.revision))
+
+    def _since(self, name: str) -> Tally:
+        now, before = self.served.get(name, [0, 0]), (self.looked or {}).get(name, [0, 0])
+        return Tally(int(now[0]) - int(before[0]), int(now[1]) - int(before[1]))
 
     def _known(self, router: RouterPod) -> list[str]:
         return list(router.applied.slots.values()) if router.applied else []
@@ -154,6 +181,8 @@ class World:
         if self.decision.memory != self.memory:
             self.memory = self.decision.memory
             self.writes += 1
+        if seen.evidence is not None:
+            self.looked = {name: list(counts) for name, counts in self.served.items()}
         self._may_die()
         self._apply(self.decision)
 
@@ -191,6 +220,19 @@ class World:
                 router.lag -= 1
             elif router.generation != self.generation and self.routing is not None:
                 router.applied, router.generation = self.routing, self.generation
+            self._serve(router)
+
+    def _serve(self, router: RouterPod) -> None:
+        """
+        Let a router send its part of the demand to whom it knows.
+        """
+        applied = router.applied
+        for name in {applied.stable, applied.canary} - {None} if applied else ():
+            share = applied.share(name) / 10_000 if applied and name else 0.0
+            sent = self.demand / len(self.routers) * share
+            counts = self.served.setdefault(str(name), [0.0, 0.0])
+            counts[0] += sent
+            counts[1] += sent * self.nature(str(name)).failing
 
     def want(self, name: str | None = None, **changes: object) -> None:
         """

@@ -18,6 +18,7 @@ from modeldeploy_operator import handlers
 from modeldeploy_operator.cluster import kube
 from modeldeploy_operator.cluster.apply import Applier
 from modeldeploy_operator.cluster.kube import KubeClient
+from modeldeploy_operator.evidence.looks import Looks
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.queue import WorkQueue
 from modeldeploy_operator.reconcile import Tools, reconcile
@@ -60,6 +61,7 @@ async def _run(settings: Settings) -> None:
             recorder=Recorder(client),
             metrics=metrics,
             images=settings.images,
+            looks=Looks(),
         )
         queue = WorkQueue(
             _timed(tools), workers=settings.workers, resync_seconds=settings.resync_seconds

@@ -6,7 +6,7 @@ operators that overlap, the late one fails there, before it has done anything.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from modeldeploy_operator.cluster.port import (
     NameTakenError,
     ObjectGoneError,
 )
+from modeldeploy_operator.evidence.looks import Looks, due
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import plan
 from modeldeploy_operator.manifests.names import Owner
@@ -51,6 +52,7 @@ class Tools:
     recorder: Recorder
     metrics: Metrics
     images: Images
+    looks: Looks
 
 
 async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
@@ -70,6 +72,7 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     except GoneError as gone:
         tools.metrics.forget(namespace, name)
         tools.applier.forget(namespace, name)
+        tools.looks.forget((namespace, name))
         raise ObjectGoneError(str(gone)) from gone
     metadata = body["metadata"]
     if metadata.get("deletionTimestamp"):
@@ -81,14 +84,18 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
         await reporting.refuse_spec(tools.kube, tools.recorder, body, error)
         return None
     wanted = read_wanted(body, spec)
-    observed = await observe(tools.kube, tools.probe, owner, spec.model_name(name))
-    now = datetime.now(UTC)
-    decision = decide(wanted, load_memory(body.get("status") or {}), observed.seen, now)
+    memory, now = load_memory(body.get("status") or {}), datetime.now(UTC)
+    checks = due(wanted, memory, now)
+    observed = await observe(tools.kube, tools.probe, owner, spec.model_name(name), checks)
+    evidence = tools.looks.evidence((namespace, name), observed.look, wanted, memory)
+    seen = replace(observed.seen, evidence=evidence)
+    decision = decide(wanted, memory, seen, now)
     ground = _ground(tools.images, owner, spec, wanted, (decision, observed))
     manifests = plan.build_plan(decision, ground)
     trouble = await _find_trouble(tools.applier, owner, manifests, observed.children)
-    status = reporting.status_of(body, decision, wanted, observed.seen, now, trouble)
+    status = reporting.status_of(body, decision, wanted, seen, now, trouble)
     body = await reporting.write_status(tools.kube, body, status)
+    tools.looks.keep((namespace, name), observed.look)
     if trouble:
         await tools.recorder.tell(body, (trouble,))
     if trouble and trouble.reason == NAME_TAKEN:
@@ -133,12 +140,11 @@ def _ground(
     }
     kept = plan.keep(observed.kept, wanted.revision, data, observed.digests)
     seen = observed.seen
-    changed = decision.routing != seen.routing
     return Ground(
         owner=owner,
         spec=spec,
         images=images,
         kept=kept,
         digests=observed.digests,
-        generation=seen.next_generation if changed else seen.generation,
+        generation=seen.generation_of(decision.routing),
     )

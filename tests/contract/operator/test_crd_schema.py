@@ -75,6 +75,8 @@ def test_lists_say_how_they_are_merged() -> None:
     assert {p: n["x-kubernetes-list-type"] for p, n in lists.items()} == {
         ".spec.server.args": "atomic",
         ".spec.rollout.steps": "atomic",
+        ".spec.rollout.analysis.checks": "map",
+        ".status.canary.checks": "map",
         ".status.conditions": "map",
         ".status.history": "atomic",
     }

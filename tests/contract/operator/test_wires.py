@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from modeldeploy_operator.evidence import pods
+from modeldeploy_operator.evidence.counters import Instance, of_pod, of_router
 from modeldeploy_operator.evidence.routers import router_of
 from modeldeploy_operator.manifests.routing import KEY, build_routing
 from modeldeploy_operator.manifests.template import build_pod_template
@@ -25,6 +26,8 @@ from modeldeploy_runtime import settings as runtime_settings
 from modeldeploy_runtime.fetching import command
 from modeldeploy_runtime.fetching import report as fetching
 from modeldeploy_runtime.fetching.errors import PERMANENT, Code
+from modeldeploy_runtime.telemetry.calls import Call
+from modeldeploy_runtime.telemetry.metrics import Metrics as RuntimeMetrics
 from testkit.objects import IMAGES, OWNER, a_container, a_pod, a_spec
 
 ARCHITECTURE = (Path(__file__).parent.parent.parent.parent / "ARCHITECTURE.md").read_text(
@@ -92,6 +95,34 @@ def test_the_operator_reads_what_a_router_says() -> None:
     """
     status = _status({"a": 2, "b": 1}, _published(TENTH))
     assert router_of(status) == Router(7, {"0a1b2c3d4e": 2, "5f6a7b8c9d": 1})
+
+
+def test_the_operator_reads_what_a_router_has_counted() -> None:
+    """
+    Attempts and faults of each revision, for the analysis.
+    """
+    found = of_router("pod", _status({"a": 2, "b": 1}, _published(TENTH)))
+    nothing = {"attempts": 0, "faults": 0}
+    started = "2026-01-01T00:00:00Z"
+    assert found == {
+        Instance("pod", started, revision): nothing for revision in ("0a1b2c3d4e", "5f6a7b8c9d")
+    }
+
+
+def test_the_operator_reads_what_a_model_server_has_counted() -> None:
+    """
+    The runtime's own text, with its own names, labels and buckets.
+    """
+    metrics = RuntimeMetrics(lambda: ())
+    answers = [("OK", 0.05), ("OK", 0.5), ("INVALID_ARGUMENT", 0.01), ("INTERNAL", 0.01)]
+    answers.append(("RESOURCE_EXHAUSTED", 0.01))
+    for api, entrypoint in (("predict", "REST"), ("predict", "GRPC"), ("status", "REST")):
+        for code, seconds in answers:
+            metrics.answered(Call(entrypoint, api, "mnist", "2", "serving_default"), code, seconds)
+    found, coarse = of_pod("pod", "r2", metrics.expose().decode(), [0.2])
+    (counts,) = found.values()
+    assert counts == {"faults": 1, "refused": 2, "answered": 4, "slow:0.2": 2}
+    assert coarse == {}
 
 
 def test_a_router_without_a_configuration_has_confirmed_nothing() -> None:

@@ -4,6 +4,7 @@ Whole passes against a small API server in memory, with pods that answer over HT
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import prometheus_client
@@ -16,11 +17,12 @@ from modeldeploy_operator.cluster.port import (
     ObjectGoneError,
     RefusedError,
 )
-from modeldeploy_operator.reconcile import Tools, reconcile
+from modeldeploy_operator.evidence.looks import Looks
+from modeldeploy_operator.reconcile import reconcile
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
 from testkit.fake_kube import FakeKube
-from testkit.objects import IMAGES, OWNER, PATH
+from testkit.objects import OWNER, PATH
 from testkit.small_cluster import Cluster, revision_of
 
 SERVICE = "/api/v1/namespaces/vision/services/mnist"
@@ -84,14 +86,7 @@ async def test_a_status_that_somebody_changed_in_between_is_a_conflict(cluster: 
     stale = await cluster.kube.get(PATH)
     cluster.want(replicas=2)
     late = _Late(cluster.kube, stale)
-    tools = Tools(
-        late,
-        cluster.tools.probe,
-        Applier(late),
-        cluster.tools.recorder,
-        cluster.tools.metrics,
-        IMAGES,
-    )
+    tools = replace(cluster.tools, kube=late, applier=Applier(late))
     with pytest.raises(ConflictError):
         await reconcile(tools, OWNER.namespace, OWNER.name)
     assert cluster.since() == []
@@ -148,6 +143,29 @@ async def test_weight_waits_for_late_routers(cluster: Cluster) -> None:
 
 
 @pytest.mark.requirement("row-7")
+@pytest.mark.requirement("row-14")
+async def test_a_slow_canary_is_taken_back_by_its_check(cluster: Cluster) -> None:
+    """
+    What the pods have counted goes through the whole pass to the verdict and the status.
+    """
+    cluster.want()
+    await cluster.rest()
+    check = {"name": "slow", "latency": {"max": "1s", "share": "1%"}}
+    analysis = {"checks": [check], "interval": "0s", "minRequests": 1_000_000}
+    steps = [{"weight": 10}]
+    cluster.want(2, rollout={"steps": steps, "analysis": analysis})
+    for _ in range(12):
+        await cluster.look()
+    assert cluster.told()["Reconciling"] == "AwaitingRequests"
+    (told,) = cluster.status["canary"]["checks"]
+    assert (told["name"], told["verdict"], told["threshold"]) == ("slow", "Waiting", "1.00%")
+    cluster.pods.slow[revision_of(2)] = 0.5
+    await cluster.rest()
+    assert cluster.status["stable"]["version"] == "1"
+    assert cluster.told()["Stalled"] == "CheckFailed"
+    assert "took longer than 1 s" in cluster.status["history"][0]["message"]
+
+
 async def test_a_model_that_cannot_be_loaded_is_told_in_its_servers_words(cluster: Cluster) -> None:
     """
     The server's own error becomes the condition, the event and the history; stable goes on.
@@ -258,14 +276,12 @@ async def test_an_operator_that_restarts_goes_on_where_it_stood(cluster: Cluster
     await cluster.rest()
     cluster.want(2, rollout={"steps": [{"weight": 10}]})
     for _ in range(40):
-        old = cluster.tools
-        cluster.tools = Tools(
-            cluster.kube,
-            old.probe,
-            Applier(cluster.kube),
-            Recorder(cluster.kube),
-            Metrics(prometheus_client.CollectorRegistry()),
-            IMAGES,
+        cluster.tools = replace(
+            cluster.tools,
+            applier=Applier(cluster.kube),
+            recorder=Recorder(cluster.kube),
+            metrics=Metrics(prometheus_client.CollectorRegistry()),
+            looks=Looks(),
         )
         if not await cluster.look():
             break

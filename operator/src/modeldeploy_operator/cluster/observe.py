@@ -4,13 +4,15 @@ Observing: everything that a pass looks at, read once.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modeldeploy_operator.analysis.checks import Check
 from modeldeploy_operator.cluster.apply import RESOURCES, Key, key_of
 from modeldeploy_operator.cluster.port import Kube, Manifest, Resource
-from modeldeploy_operator.evidence import pods, routers
+from modeldeploy_operator.evidence import counters, pods, routers
+from modeldeploy_operator.evidence.counters import Counters, Instance, Look
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import names
 from modeldeploy_operator.manifests.names import Owner
@@ -31,11 +33,16 @@ class Observation:
     children: Mapping[Key, Manifest]
     kept: Mapping[str, Kept]
     digests: Mapping[str, str]
+    look: Look | None = None
 
 
-async def observe(kube: Kube, probe: Probe, owner: Owner, model: str) -> Observation:
+async def observe(
+    kube: Kube, probe: Probe, owner: Owner, model: str, checks: Sequence[Check] = ()
+) -> Observation:
     """
     Read the children and the pods of a ModelDeployment, and ask the routers.
+
+    With checks, what routers and serving pods have counted is read, too.
 
     Raises:
         ClusterError: The API server refused or could not be reached.
@@ -70,7 +77,41 @@ async def observe(kube: Kube, probe: Probe, owner: Owner, model: str) -> Observa
         router_failure=_router_failure(living),
         kept={revision: record.version for revision, record in kept.items()},
     )
-    return Observation(seen, children, kept, _digests(owner, children, by_revision, kept))
+    digests = _digests(owner, children, by_revision, kept)
+    look = None
+    if checks:
+        told = {pod["metadata"]["name"]: s for pod, s in zip(router_pods, asked, strict=True)}
+        look = await _look(probe, told, by_revision, counters.limits_of(checks))
+    return Observation(seen, children, kept, digests, look)
+
+
+async def _look(
+    probe: Probe,
+    routers_told: Mapping[str, Mapping[str, Any] | None],
+    by_revision: Mapping[str, list[Manifest]],
+    limits: Sequence[float],
+) -> Look:
+    """
+    Read what the routers and every ready serving pod have counted.
+    """
+    counts: dict[Instance, Counters] = {}
+    coarse: dict[float, str] = {}
+    for name, status in routers_told.items():
+        counts |= counters.of_router(name, status)
+    ready = [
+        (pod["metadata"]["name"], revision, pod["status"]["podIP"])
+        for revision, found in by_revision.items()
+        for pod in found
+        if pods.is_ready(pod) and pod["status"].get("podIP")
+    ]
+    texts = await asyncio.gather(*(probe.metrics(address) for _, _, address in ready))
+    silent = False
+    for (name, revision, _), text in zip(ready, texts, strict=True):
+        found, vague = counters.of_pod(name, revision, text, limits)
+        counts |= found
+        coarse |= vague
+        silent = silent or not found
+    return Look(counts, coarse, silent)
 
 
 async def _list(kube: Kube, owner: Owner, resource: Resource) -> list[Manifest]:

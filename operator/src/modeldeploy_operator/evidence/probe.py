@@ -12,6 +12,7 @@ from modeldeploy_operator.manifests import names
 
 TIMEOUT = aiohttp.ClientTimeout(total=2)
 LIMIT_BYTES = 65_536
+METRICS_LIMIT_BYTES = 4_194_304
 
 
 class Probe:
@@ -42,18 +43,29 @@ class Probe:
             return None
         return None
 
+    async def metrics(self, address: str) -> str:
+        """
+        Ask a server for its metrics; empty where it has none.
+        """
+        url = f"http://{_host(address)}:{names.REST_PORT}/monitoring/prometheus/metrics"
+        body = await self._read(url, METRICS_LIMIT_BYTES)
+        return (body or b"").decode(errors="replace")
+
     async def _get(self, url: str) -> dict[str, Any] | None:
+        body = await self._read(url, LIMIT_BYTES)
+        return None if body is None else _decode(body)
+
+    async def _read(self, url: str, limit: int) -> bytes | None:
+        body = bytearray()
         try:
             async with self._session.get(url, timeout=TIMEOUT, allow_redirects=False) as response:
-                body = bytearray()
                 async for chunk in response.content.iter_any():
                     body += chunk
-                    if len(body) > LIMIT_BYTES:
+                    if len(body) > limit:
                         return None
-                answer = _decode(bytes(body))
         except (TimeoutError, aiohttp.ClientError, OSError):
             return None
-        return answer
+        return bytes(body)
 
 
 def _decode(body: bytes) -> dict[str, Any] | None:

@@ -8,8 +8,11 @@ both, and Ready says whether the service answers.
 from datetime import datetime
 from typing import Any
 
+from modeldeploy_operator.analysis import judge
+from modeldeploy_operator.analysis.judge import Result
 from modeldeploy_operator.resource.status import (
     CanaryStatus,
+    CheckStatus,
     Condition,
     ModelDeploymentStatus,
     RevisionStatus,
@@ -19,7 +22,7 @@ from modeldeploy_operator.resource.status import (
 from modeldeploy_operator.rollout import steps, weights
 from modeldeploy_operator.rollout.decision import Decision, Wanted
 from modeldeploy_operator.rollout.gates import Trial
-from modeldeploy_operator.rollout.memory import Canary, Revision, clip
+from modeldeploy_operator.rollout.memory import CHAPTER_BYTES, Canary, Revision, clip
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
 
@@ -137,6 +140,19 @@ def _canary(
         steps=len(wanted.steps),
         step_started_at=canary.step_started_at,
         next_step_at=trial.hold_ends_at if holding else None,
+        checks=[_check(r) for r in judge.results(wanted.criteria, canary.analysis, canary.step)]
+        or None,
+    )
+
+
+def _check(result: Result) -> CheckStatus:
+    return CheckStatus(
+        name=result.name,
+        verdict=result.verdict,
+        value=f"{result.value:.2%}",
+        threshold=f"{result.threshold:.2%}",
+        samples=result.samples,
+        message=clip(result.message, CHAPTER_BYTES),
     )
 
 

@@ -5,11 +5,12 @@ Whatever can be judged from the object alone is refused by the API server: by th
 patterns and limits, and by the CEL rules that stand beside the types here.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from modeldeploy_operator.resource.parts import Duration, Part, rule_of, seconds
+from modeldeploy_operator.resource.parts import Part, rule_of, seconds
+from modeldeploy_operator.resource.rollout_spec import Rollout
 from modeldeploy_operator.rollout import steps, weights
 
 Quantities = Annotated[
@@ -136,59 +137,6 @@ class Server(Part):
         description="Further flags of the server, such as --rest_api_timeout_in_ms=5000.",
         max_length=32,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-    )
-
-
-class RolloutStep(Part):
-    """
-    One step of a canary. It ends when its hold is over and its approval, if any, is given.
-    """
-
-    weight: Annotated[
-        int | str,
-        WithJsonSchema(
-            {
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "x-kubernetes-int-or-string": True,
-                "maxLength": 8,
-                "x-kubernetes-validations": [
-                    rule_of(
-                        "type(self) == int ? (self >= 0 && self <= 100) : "
-                        "self.matches('^(100|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$')",
-                        'the weight must be a percentage from 0 to 100 such as 10 or "0.5%", '
-                        "in hundredths of a percent at the finest",
-                    )
-                ],
-            }
-        ),
-    ] = Field(description='The canary\'s share in percent: 10, or "0.5%" where less is wanted.')
-    hold: Duration = Field("0s", description="How long the share is kept once it is effective.")
-    approval: bool = Field(
-        default=False, description="Whether a person must approve before the step ends."
-    )
-
-
-class Rollout(Part):
-    """
-    How a new revision takes over from the stable one.
-    """
-
-    strategy: Literal["Canary"] = Field("Canary", description="Canary: share by share.")
-    steps: list[RolloutStep] = Field(
-        default_factory=list,
-        description="The canary's steps. After the last one it gets all the traffic and is "
-        "promoted. Without steps it gets all the traffic as soon as it is ready.",
-        max_length=20,
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
-    )
-    progress_deadline: Duration = Field(
-        "10m",
-        description="How long a step may wait for pods and models without progress before the "
-        "canary is aborted.",
-    )
-    paused: bool = Field(
-        default=False,
-        description="Whether the rollout stands still. Safety and scaling go on.",
     )
 
 

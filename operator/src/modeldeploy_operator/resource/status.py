@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 from pydantic.alias_generators import to_camel, to_snake
 
+from modeldeploy_operator.analysis.judge import Verdict
 from modeldeploy_operator.resource.parts import Part
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 
@@ -53,6 +54,21 @@ class RevisionStatus(Part):
     weight: Weight = Field(description="Its share of the traffic.")
 
 
+class CheckStatus(Part):
+    """
+    What a check says of the canary.
+    """
+
+    name: str = Field(description="The check.")
+    verdict: Verdict = Field(
+        description="Passing, Failing, Waiting for enough requests, or Unmeasured."
+    )
+    value: str = Field(description="The share that was seen, such as 0.8%.")
+    threshold: str = Field(description="The share that is allowed.")
+    samples: int = Field(description="The canary's requests that it saw in this step.")
+    message: str = Field("", max_length=1024, description="Why, unless it passes.")
+
+
 class CanaryStatus(RevisionStatus):
     """
     The revision that is being tried.
@@ -62,6 +78,12 @@ class CanaryStatus(RevisionStatus):
     steps: int = Field(description="How many steps there are, the final one included.")
     step_started_at: datetime | None = Field(None, description="When its weight became effective.")
     next_step_at: datetime | None = Field(None, description="When its hold is over.")
+    checks: list[CheckStatus] | None = Field(
+        None,
+        max_length=8,
+        description="What the checks say, as of their last look.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
 
 
 class HistoryEntry(Part):

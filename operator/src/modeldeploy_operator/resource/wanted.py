@@ -21,5 +21,6 @@ def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
         steps=spec.rollout_steps(),
         progress_deadline=seconds(spec.rollout.progress_deadline),
         paused=spec.rollout.paused,
+        criteria=spec.rollout.criteria(),
         action=clip((body["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION, "")),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from modeldeploy_operator.analysis.checks import UNJUDGED, Criteria
 from modeldeploy_operator.rollout.memory import Memory, Revision
 from modeldeploy_operator.rollout.snapshot import Routing
 from modeldeploy_operator.rollout.states import State
@@ -33,6 +34,7 @@ class Wanted:
         progress_deadline: Seconds that a canary may wait for its pods and models in one step.
         paused: Whether the rollout is to stand still.
         action: The action annotation as it stands; empty if there is none.
+        criteria: By what the canary is judged.
 
     """
 
@@ -42,6 +44,7 @@ class Wanted:
     progress_deadline: float = 600.0
     paused: bool = False
     action: str = ""
+    criteria: Criteria = UNJUDGED
 
 
 @dataclass(frozen=True, slots=True)

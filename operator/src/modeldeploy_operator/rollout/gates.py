@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from modeldeploy_operator.analysis import judge
+from modeldeploy_operator.analysis.checks import OnNoData
+from modeldeploy_operator.analysis.judge import Result, Verdict
 from modeldeploy_operator.rollout import weights
 from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Canary
@@ -56,6 +59,19 @@ class Trial:
         """
         started = self.canary.step_started_at
         return started + timedelta(seconds=self.step.hold) if started else None
+
+    def verdicts(self, verdict: Verdict) -> list[Result]:
+        """
+        Return the checks that have a verdict.
+
+        None has a say once somebody asked to skip the analysis, and only a failure has at the step
+        that takes all the traffic, as nothing is left to compare with.
+        """
+        is_last = self.step.weight == weights.FULL and verdict is not Verdict.FAILING
+        if self.canary.full or is_last:
+            return []
+        found = judge.results(self.wanted.criteria, self.canary.analysis, self.canary.step)
+        return [result for result in found if result.verdict is verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +141,32 @@ def _holding(trial: Trial) -> str | None:
     return f"Holding {weights.text(trial.step.weight)} until {ends:%H:%M:%S} UTC."
 
 
+def check_failed(trial: Trial) -> str | None:
+    """
+    Say which check has failed, and why.
+    """
+    failed = trial.verdicts(Verdict.FAILING)
+    return f"The check {failed[0].name} has failed: {failed[0].message}" if failed else None
+
+
+def _failed_weight(trial: Trial) -> str | None:
+    return check_failed(trial) if trial.step.weight > trial.share else None
+
+
+def _check_unmeasured(trial: Trial) -> str | None:
+    unmeasured = trial.verdicts(Verdict.UNMEASURED)
+    if not unmeasured:
+        return None
+    return f"The check {unmeasured[0].name} cannot be measured: {unmeasured[0].message}"
+
+
+def _awaiting_requests(trial: Trial) -> str | None:
+    waiting = trial.verdicts(Verdict.WAITING)
+    if not waiting or trial.wanted.criteria.on_no_data is OnNoData.CONTINUE:
+        return None
+    return f"The check {waiting[0].name} waits for requests: {waiting[0].message}"
+
+
 def _awaiting_approval(trial: Trial) -> str | None:
     canary = trial.canary
     if not trial.step.approval or canary.approved or canary.released or canary.full:
@@ -136,18 +178,24 @@ def _awaiting_approval(trial: Trial) -> str | None:
     )
 
 
+CHECK_FAILED, REQUESTS = "CheckFailed", "AwaitingRequests"
+
 Gate = Callable[[Trial], str | None]
 
 BEFORE_WEIGHT: tuple[tuple[str, Gate], ...] = (
     *((name, _stage(name)) for name in STAGES),
     ("AwaitingRouters", _awaiting_routers),
     ("Paused", _paused_weight),
+    (CHECK_FAILED, _failed_weight),
 )
 """What must hold before the step's weight is published."""
 
 AFTER_WEIGHT: tuple[tuple[str, Gate], ...] = (
     ("Paused", _paused),
+    (CHECK_FAILED, check_failed),
     ("Holding", _holding),
+    ("CheckUnmeasured", _check_unmeasured),
+    (REQUESTS, _awaiting_requests),
     ("AwaitingApproval", _awaiting_approval),
 )
 """What must hold before the step ends, once its weight is effective."""

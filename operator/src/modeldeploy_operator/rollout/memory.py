@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from modeldeploy_operator.analysis.judge import UNSEEN, Analysis
+
 
 class Outcome(StrEnum):
     """
@@ -62,6 +64,7 @@ class Canary:
         waited: Seconds for which it waited before that, since the last progress.
         most_ready: The most ready pods seen in this step.
         withdrawal: Set once the canary is to go.
+        analysis: What its checks have counted.
 
     """
 
@@ -79,6 +82,7 @@ class Canary:
     waited: float = 0.0
     most_ready: int = 0
     withdrawal: Withdrawal | None = None
+    analysis: Analysis = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)

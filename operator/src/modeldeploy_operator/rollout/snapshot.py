@@ -5,6 +5,8 @@ What was seen in the cluster, as values: the third argument of every decision.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modeldeploy_operator.analysis.checks import Evidence
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -103,6 +105,7 @@ class Snapshot:
         routers: The ready router pods.
         kept: Revision to model version, for those whose template is kept and can be run again.
         router_failure: Why a router pod is not ready, if it shows.
+        evidence: What both versions did since the last look; None while no look is due.
 
     """
 
@@ -112,6 +115,7 @@ class Snapshot:
     routers: tuple[Router, ...] = ()
     kept: Mapping[str, str] = field(default_factory=dict)
     router_failure: Failure | None = None
+    evidence: Evidence | None = None
 
     @property
     def confirmed(self) -> bool:
@@ -126,6 +130,12 @@ class Snapshot:
         A number for the next configuration that no router has seen, whatever was lost.
         """
         return 1 + max([self.generation, *(router.generation for router in self.routers)])
+
+    def generation_of(self, routing: Routing | None) -> int:
+        """
+        Return the number of a configuration: the published one's own, or else the next.
+        """
+        return self.generation if routing == self.routing else self.next_generation
 
     def effective(self, routing: Routing) -> bool:
         """

@@ -3,8 +3,10 @@ One pass over a canary: may it go on, what share does it get, is it to be taken 
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from modeldeploy_operator.analysis import judge
+from modeldeploy_operator.analysis.checks import OnNoData
 from modeldeploy_operator.rollout import actions, gates, pools, steps, weights
 from modeldeploy_operator.rollout.decision import (
     POLL_HELD,
@@ -38,9 +40,12 @@ def begin(revision: Revision, wanted: Wanted, now: datetime) -> Canary:
 def is_needed(stable: Revision, canary: Canary, seen: Snapshot) -> bool:
     """
     Tell whether only the canary can answer: it has had traffic, and stable has no ready pod.
+
+    One that a check found bad is not needed: nobody is helped by wrong answers.
     """
     ready = seen.ready(canary.revision.revision)
-    return canary.had_traffic and ready > 0 and seen.ready(stable.revision) == 0
+    failed = any(record.failure for record in canary.analysis.records)
+    return canary.had_traffic and not failed and ready > 0 and seen.ready(stable.revision) == 0
 
 
 def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision | Memory:
@@ -63,6 +68,12 @@ def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> De
     failure = trial.pool.failure
     if failure and failure.permanent and trial.pool.ready < trial.need and not rescued:
         return actions.withdraw(memory, Outcome.ABORTED, failure.code, failure.message)
+    canary = _judge(trial)
+    trial = replace(trial, canary=canary)
+    failed = gates.check_failed(trial)
+    if failed and not wanted.criteria.pauses:
+        marked = replace(memory, canary=canary)
+        return actions.withdraw(marked, Outcome.ABORTED, gates.CHECK_FAILED, failed)
     blocked = gates.first_blocked(gates.BEFORE_WEIGHT, trial)
     canary = _clock(trial, blocked)
     clocked = blocked is not None and blocked.gate in gates.CLOCKED and not rescued
@@ -77,6 +88,18 @@ def _trial(wanted: Wanted, canary: Canary, seen: Snapshot, share: int, now: date
     step = steps.FINAL if canary.full else wanted.steps[canary.step]
     need = weights.canary_replicas(step.weight, wanted.replicas)
     return Trial(wanted, canary, step, need, share, seen, now)
+
+
+def _judge(trial: Trial) -> Canary:
+    """
+    Let the checks take the look that was taken.
+    """
+    canary, evidence = trial.canary, trial.seen.evidence
+    if evidence is None:
+        return canary
+    checks = trial.wanted.criteria.checks
+    analysis = judge.look(checks, canary.analysis, evidence, canary.step, trial.now)
+    return replace(canary, analysis=analysis)
 
 
 def _follow_edit(canary: Canary, wanted: Wanted, share: int) -> Canary:
@@ -166,6 +189,9 @@ def _hold(trial: Trial, memory: Memory, routing: Routing) -> Decision | Memory:
     )
     trial = replace(trial, canary=canary)
     blocked = gates.first_blocked(gates.AFTER_WEIGHT, trial)
+    if blocked and blocked.gate == gates.REQUESTS and _gives_up(trial):
+        marked = replace(memory, canary=canary)
+        return actions.withdraw(marked, Outcome.ABORTED, "NotEnoughRequests", blocked.message)
     if blocked:
         return _decision(trial, memory, routing, State.HOLDING, blocked)
     if trial.step.weight == weights.FULL:
@@ -182,6 +208,10 @@ def _hold(trial: Trial, memory: Memory, routing: Routing) -> Decision | Memory:
         most_ready=0,
     )
     return replace(memory, canary=following)
+
+
+def _gives_up(trial: Trial) -> bool:
+    return trial.wanted.criteria.on_no_data is OnNoData.ROLLBACK
 
 
 def _routing(trial: Trial, memory: Memory, weight: int) -> Routing:
@@ -223,6 +253,9 @@ def _look_again(trial: Trial, state: State) -> datetime:
         return trial.now + POLL_PODS
     ends = trial.hold_ends_at
     later = trial.now + POLL_HELD
+    looked = trial.canary.analysis.looked_at
+    if trial.wanted.criteria.checks and looked:
+        later = min(later, looked + timedelta(seconds=trial.wanted.criteria.interval))
     return min(later, ends) if ends and ends > trial.now else later
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from modeldeploy_operator.analysis.checks import Check, Criteria, ErrorRate, Latency, OnNoData
 from modeldeploy_operator.resource.parts import DURATION_PATTERN, seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.steps import FINAL, Step
@@ -69,6 +70,26 @@ def test_steps_become_the_rollouts_own() -> None:
     assert steps == (Step(100, 300.0), Step(50, 0.0, approval=True), FINAL)
 
 
+def test_checks_are_read_into_the_analysis_own_terms() -> None:
+    """
+    Percentages become shares, and durations seconds.
+    """
+    errors = {"name": "errors", "errorRate": {"max": "1%", "maxIncrease": "0.5%"}}
+    slow = {"name": "slow", "latency": {"max": "200ms", "share": 1}}
+    analysis = {"checks": [errors, slow], "interval": "10s", "onNoData": "Rollback"}
+    rollout = {"steps": [{"weight": 10}], "analysis": analysis, "onFailure": "Pause"}
+    assert a_spec(rollout=rollout).rollout.criteria() == Criteria(
+        (
+            Check("errors", ErrorRate(0.01, 0.005)),
+            Check("slow", Latency(0.2, share=0.01)),
+        ),
+        interval=10,
+        min_requests=200,
+        on_no_data=OnNoData.ROLLBACK,
+        pauses=True,
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -76,7 +97,9 @@ def test_steps_become_the_rollouts_own() -> None:
         {"replicas": -1},
         {"replicas": "many"},
         {"rollout": {"strategy": "BlueGreen"}},
-        {"rollout": {"analysis": {}}},
+        {"rollout": {"analysis": {"checks": [{"name": "a", "shadow": {}}]}}},
+        {"rollout": {"analysis": {"onNoData": "Perhaps"}}},
+        {"rollout": {"analysis": {"checks": [{"name": "no-kind"}]}}},
         {"model": {"uri": "s3://models/mnist"}},
         {"model": {"uri": "s3://models/mnist", "version": 1, "digest": "md5:1"}},
         {"traffic": {"router": {"replicas": 0}}},

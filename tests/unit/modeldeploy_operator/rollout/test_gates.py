@@ -121,7 +121,8 @@ def test_the_deadline_counts_for_pods_and_models_only() -> None:
     Waiting for time or people never aborts a rollout.
     """
     named = {name for name, _ in (*BEFORE_WEIGHT, *AFTER_WEIGHT)}
-    assert named - gates.CLOCKED == {"Paused", "Holding", "AwaitingApproval"}
+    checks = {"CheckFailed", "CheckUnmeasured", "AwaitingRequests"}
+    assert named - gates.CLOCKED == {"Paused", "Holding", "AwaitingApproval", *checks}
 
 
 def test_a_hold_that_has_not_begun_has_no_end() -> None:

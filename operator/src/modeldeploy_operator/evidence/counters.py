@@ -1,0 +1,224 @@
+"""
+From what pods and routers have counted since they started to what happened since the last look.
+
+A pure module. A counter belongs to an instance: a container that starts anew counts from 0, and is
+another instance.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from modeldeploy_operator.analysis.checks import Check, Evidence, Latency, Tally
+
+REQUESTS = "modeldeploy_requests_total"
+DURATIONS = "modeldeploy_request_duration_seconds"
+STARTED = "process_start_time_seconds"
+_PREFIXES = (REQUESTS, DURATIONS, STARTED)
+PREDICTING = frozenset({"predict", "classify", "regress", "multi_inference", "session_run"})
+"""What clients do with a model; health checks and questions after its state do not count."""
+COARSE = 1.1
+"""A bucket whose bound is further above a limit than this cannot tell who is slow."""
+
+# What a pod answered with, where the caller is said to be at fault: the canonical codes.
+CLIENTS_FAULT = frozenset(
+    {
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNAUTHENTICATED",
+    }
+)
+
+UNSEEN_FAULTS = frozenset({("REST", "RESOURCE_EXHAUSTED")})
+"""The server's faults that a router cannot tell from the client's: 429 is no 5xx."""
+
+Counters = Mapping[str, int]
+"""What one instance has counted: `attempts` and `faults` at a router; at a pod the `faults` that
+routers do not see, `refused`, `answered`, and `slow:SECONDS` for each limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """
+    One life of a container that counts for a revision.
+    """
+
+    pod: str
+    started: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """
+    Everything that was counted at one moment, and what could not be read.
+
+    Attributes:
+        counts: Instance to its counters.
+        coarse: Duration in seconds to the reason for which pods cannot tell who took longer.
+        silent: Whether some pod did not tell what it counted.
+
+    """
+
+    counts: Mapping[Instance, Counters] = field(default_factory=dict)
+    coarse: Mapping[float, str] = field(default_factory=dict)
+    silent: bool = False
+
+
+@dataclass(slots=True)
+class _Reading:
+    """
+    What is taken from a pod's metrics.
+    """
+
+    started: str = ""
+    faults: int = 0
+    refused: int = 0
+    answered: int = 0
+    buckets: dict[float, int] = field(default_factory=dict)
+
+    def add(self, name: str, labels: Mapping[str, str], value: float) -> None:
+        if name == STARTED:
+            self.started = str(value)
+        elif labels.get("api") not in PREDICTING:
+            return
+        elif name == REQUESTS:
+            self._count(labels.get("entrypoint", ""), labels["code"], int(value))
+        elif name == f"{DURATIONS}_count":
+            self.answered += int(value)
+        elif name == f"{DURATIONS}_bucket":
+            bound = float(labels["le"])
+            self.buckets[bound] = self.buckets.get(bound, 0) + int(value)
+
+    def _count(self, entrypoint: str, code: str, requests: int) -> None:
+        if code in CLIENTS_FAULT:
+            self.refused += requests
+        elif (entrypoint, code) in UNSEEN_FAULTS:
+            self.faults += requests
+
+
+def limits_of(checks: Iterable[Check]) -> tuple[float, ...]:
+    """
+    Collect the durations, in seconds, from which requests count as slow.
+    """
+    return tuple(sorted({c.what.limit for c in checks if isinstance(c.what, Latency)}))
+
+
+def of_router(pod: str, status: Mapping[str, Any] | None) -> dict[Instance, Counters]:
+    """
+    Read what a router has counted; nothing of one that did not answer in our form.
+    """
+    try:
+        started = str((status or {})["haproxy"]["started"])
+        return {
+            Instance(pod, started, slot["revision"]): {
+                "attempts": int(slot["requests"]),
+                "faults": int(slot["failures"]),
+            }
+            for slot in (status or {})["slots"].values()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def of_pod(
+    pod: str, revision: str, text: str, limits: Iterable[float]
+) -> tuple[dict[Instance, Counters], dict[float, str]]:
+    """
+    Read what a model server has counted.
+
+    Args:
+        pod: The pod's name.
+        revision: Its revision.
+        text: Its metrics as Prometheus reads them.
+        limits: The durations to count by, in seconds.
+
+    Returns:
+        Its counters, none where it has not our metrics; and for each limit that its buckets cannot
+        tell, why not.
+
+    """
+    reading = _Reading()
+    ours = "\n".join(line for line in text.splitlines() if line.startswith(_PREFIXES)) + "\n"
+    try:
+        for family in text_string_to_metric_families(ours):
+            for sample in family.samples:
+                reading.add(sample.name, sample.labels, sample.value)
+    except (ValueError, KeyError):
+        return {}, {}
+    if not reading.started or not reading.buckets:
+        return {}, {}
+    counts = {
+        "faults": reading.faults,
+        "refused": reading.refused,
+        "answered": reading.answered,
+    }
+    coarse: dict[float, str] = {}
+    for limit in limits:
+        bound = min(bound for bound in [*reading.buckets, float("inf")] if bound >= limit)
+        if bound > limit * COARSE:
+            coarse[limit] = f"the nearest bucket above {limit:g} s ends at {bound:g} s"
+        counts[f"slow:{limit!r}"] = reading.answered - reading.buckets.get(bound, 0)
+    return {Instance(pod, reading.started, revision): counts}, coarse
+
+
+def evidence_of(
+    before: Look | None, now: Look, checks: Iterable[Check], stable: str, canary: str
+) -> Evidence:
+    """
+    Compute what both revisions did between two looks, and what cannot be measured.
+    """
+    measured = any("answered" in c for i, c in now.counts.items() if i.revision == canary)
+    problems = {}
+    for check in checks:
+        if not isinstance(check.what, Latency):
+            continue
+        if check.what.limit in now.coarse:
+            problems[check.name] = now.coarse[check.what.limit]
+        elif now.silent and not measured:
+            problems[check.name] = f"no pod of the canary has the metric {DURATIONS}"
+    return Evidence(
+        since(before, now, stable, whole=False), since(before, now, canary, whole=True), problems
+    )
+
+
+def since(before: Look | None, now: Look, revision: str, *, whole: bool) -> Tally:
+    """
+    Compute what a revision did between two looks.
+
+    Args:
+        before: The look before; None if there was none.
+        now: The present look.
+        revision: The revision.
+        whole: Whether an instance that is seen for the first time counts as a whole. It does for a
+            canary, whose whole life is evidence; what a stable pod did long ago is none.
+
+    """
+    total: dict[str, int] = {}
+    for instance, counts in now.counts.items():
+        if instance.revision != revision:
+            continue
+        old = before.counts.get(instance) if before else None
+        if old is None and (before is None or not whole):
+            continue
+        for name, value in counts.items():
+            total[name] = total.get(name, 0) + max(0, value - (old or {}).get(name, 0))
+    slow = {
+        float(name.removeprefix("slow:")): value
+        for name, value in total.items()
+        if name.startswith("slow:")
+    }
+    return Tally(
+        attempts=total.get("attempts", 0),
+        faults=total.get("faults", 0),
+        refused=total.get("refused", 0),
+        answered=total.get("answered", 0),
+        slow=slow,
+    )

@@ -1,0 +1,64 @@
+"""
+The last look at what each ModelDeployment's pods and routers have counted, in memory alone.
+
+What happened while the operator was away is not evidence: the first look after a start only
+remembers where the counters stand.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from modeldeploy_operator.analysis import judge
+from modeldeploy_operator.analysis.checks import Check, Evidence
+from modeldeploy_operator.evidence import counters
+from modeldeploy_operator.evidence.counters import Look
+from modeldeploy_operator.rollout.decision import Wanted
+from modeldeploy_operator.rollout.memory import Memory
+
+
+class Looks:
+    """
+    Turns each look into what happened since the one before.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], Look] = {}
+
+    def evidence(
+        self, key: tuple[str, str], look: Look | None, wanted: Wanted, memory: Memory
+    ) -> Evidence | None:
+        """
+        Compare a look with the last one that was kept; None if none was taken.
+        """
+        if look is None or memory.stable is None or memory.canary is None:
+            return None
+        stable, canary = memory.stable.revision, memory.canary.revision.revision
+        before = self._last.get(key)
+        return counters.evidence_of(before, look, wanted.criteria.checks, stable, canary)
+
+    def keep(self, key: tuple[str, str], look: Look | None) -> None:
+        """
+        Remember a look whose evidence has been judged and saved.
+        """
+        if look is not None:
+            self._last[key] = look
+
+    def forget(self, key: tuple[str, str]) -> None:
+        """
+        Forget an object that is gone.
+        """
+        self._last.pop(key, None)
+
+
+def due(wanted: Wanted, memory: Memory, now: datetime) -> Sequence[Check]:
+    """
+    Return the checks to take a look for; none while there is no canary or it is too early.
+    """
+    canary = memory.canary
+    if (
+        canary is None
+        or canary.withdrawal
+        or not judge.is_due(wanted.criteria, canary.analysis, now)
+    ):
+        return ()
+    return wanted.criteria.checks

@@ -1,0 +1,222 @@
+"""
+What a user may write about a rollout: its steps, and the checks that judge a canary.
+"""
+
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+
+from modeldeploy_operator.analysis import checks
+from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
+from modeldeploy_operator.resource.parts import Duration, Part, rule_of, seconds
+from modeldeploy_operator.rollout import weights
+
+Percent = Annotated[
+    int | str,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "maxLength": 8,
+            "x-kubernetes-validations": [
+                rule_of(
+                    "type(self) == int ? (self >= 0 && self <= 100) : "
+                    "self.matches('^(100|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$')",
+                    'this must be a percentage from 0 to 100 such as 10 or "0.5%", in hundredths '
+                    "of a percent at the finest",
+                )
+            ],
+        }
+    ),
+]
+
+
+_ONE_KIND = "a check has exactly one kind: errorRate or latency"
+
+
+def _rules(*rules: tuple[str, str]) -> ConfigDict:
+    found: Any = [rule_of(rule, message) for rule, message in rules]
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": found})
+
+
+def _share(percent: int | str | None) -> float | None:
+    return None if percent is None else weights.parse(percent) / weights.FULL
+
+
+class RolloutStep(Part):
+    """
+    One step of a canary. It ends when its hold is over and its approval, if any, is given.
+    """
+
+    weight: Percent = Field(
+        description='The canary\'s share in percent: 10, or "0.5%" where less is wanted.'
+    )
+    hold: Duration = Field("0s", description="How long the share is kept once it is effective.")
+    approval: bool = Field(
+        default=False, description="Whether a person must approve before the step ends."
+    )
+
+
+class ErrorRate(Part):
+    """
+    How many requests may fail.
+    """
+
+    model_config = _rules(
+        ("has(self.max) || has(self.maxIncrease)", "errorRate needs max, maxIncrease or both")
+    )
+
+    max: Percent | None = Field(
+        None,
+        description="The share that may fail by the server's fault: 5xx, or a gRPC status that "
+        "is one.",
+    )
+    max_increase: Percent | None = Field(
+        None,
+        description="By how much the share of all failures may be above stable's, those that are "
+        "called the client's included.",
+    )
+
+    def terms(self) -> checks.ErrorRate:
+        """
+        Return the same in the analysis' own terms.
+        """
+        return checks.ErrorRate(_share(self.max), _share(self.max_increase))
+
+
+class Latency(Part):
+    """
+    How many requests may be slow.
+    """
+
+    model_config = _rules(
+        ("has(self.share) || has(self.maxIncrease)", "latency needs share, maxIncrease or both")
+    )
+
+    max: Duration = Field(description="A request that takes longer is slow.")
+    share: Percent | None = Field(None, description="The share that may be slow.")
+    max_increase: Percent | None = Field(
+        None, description="By how much the share of slow requests may be above stable's."
+    )
+
+    def terms(self) -> checks.Latency:
+        """
+        Return the same in the analysis' own terms.
+        """
+        return checks.Latency(seconds(self.max), _share(self.share), _share(self.max_increase))
+
+
+class AnalysisCheck(Part):
+    """
+    One check of the canary; exactly one kind.
+    """
+
+    model_config = _rules(
+        (
+            "has(self.errorRate) != has(self.latency)",
+            _ONE_KIND,
+        )
+    )
+
+    name: str = Field(
+        description="What the status calls it.",
+        min_length=1,
+        max_length=40,
+        pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$",
+    )
+    error_rate: ErrorRate | None = Field(None, description="How many requests may fail.")
+    latency: Latency | None = Field(None, description="How many requests may be slow.")
+
+    def terms(self) -> Check:
+        """
+        Return the check in the analysis' own terms.
+        """
+        kind = cast("ErrorRate | Latency", self.error_rate or self.latency)
+        return Check(self.name, kind.terms())
+
+    @model_validator(mode="after")
+    def _has_one_kind(self) -> Self:
+        if (self.error_rate is None) == (self.latency is None):
+            raise ValueError(f"{_ONE_KIND}.")
+        return self
+
+
+class Analysis(Part):
+    """
+    By what a canary is judged while it holds its share.
+    """
+
+    interval: Duration = Field("30s", description="How often the counts are looked at.")
+    min_requests: int = Field(
+        200,
+        ge=1,
+        le=1_000_000,
+        description="Canary requests that each check must have seen in each step.",
+    )
+    on_no_data: OnNoData = Field(
+        OnNoData.WAIT,
+        description="What happens when a step's hold is over and there were fewer: Wait for "
+        "them, Continue without, or Rollback.",
+    )
+    checks: list[AnalysisCheck] = Field(
+        default_factory=list,
+        description="The checks. A step ends when none has failed and each has seen enough.",
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+
+
+_STEPS_OR_NO_CHECKS = (
+    "!has(self.analysis) || !has(self.analysis.checks) || size(self.analysis.checks) == 0 || "
+    "(has(self.steps) && size(self.steps) > 0)"
+)
+
+
+class Rollout(Part):
+    """
+    How a new revision takes over from the stable one.
+    """
+
+    model_config = _rules(
+        (
+            _STEPS_OR_NO_CHECKS,
+            "analysis.checks judge the steps, so that there must be at least one step",
+        )
+    )
+
+    strategy: Literal["Canary"] = Field("Canary", description="Canary: share by share.")
+    steps: list[RolloutStep] = Field(
+        default_factory=list,
+        description="The canary's steps. After the last one it gets all the traffic and is "
+        "promoted. Without steps it gets all the traffic as soon as it is ready.",
+        max_length=20,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    analysis: Analysis = Field(
+        default_factory=Analysis, description="By what the canary is judged."
+    )
+    on_failure: Literal["Rollback", "Pause"] = Field(
+        "Rollback",
+        description="What a failed check does: Rollback to stable, or Pause where it stands.",
+    )
+    progress_deadline: Duration = Field(
+        "10m",
+        description="How long a step may wait for pods and models without progress before the "
+        "canary is aborted.",
+    )
+    paused: bool = Field(
+        default=False,
+        description="Whether the rollout stands still. Safety and scaling go on.",
+    )
+
+    def criteria(self) -> Criteria:
+        """
+        Return by what a canary is judged, in the analysis' own terms.
+        """
+        return Criteria(
+            checks=tuple(check.terms() for check in self.analysis.checks),
+            interval=seconds(self.analysis.interval),
+            min_requests=self.analysis.min_requests,
+            on_no_data=self.analysis.on_no_data,
+            pauses=self.on_failure == "Pause",
+        )
