@@ -35,6 +35,7 @@ def rest_app(
         cors=settings.rest_api_enable_cors_support,
         gzip_from=settings.rest_api_gzip_min_bytes,
         metrics_path=monitoring.metrics_path(settings.monitoring_config_file),
+        status_page=settings.status_page,
         places=threads + _waiting(settings),
         bodies=BodyLimits(
             body=settings.rest_api_max_body_bytes,

@@ -63,6 +63,11 @@ class RestFlags:
     rest_api_timeout_in_ms: int = flag(
         30_000, "A prediction that takes longer gets 504; 0 waits for ever.", least=0
     )
+    status_page: bool = flag(
+        default=True,
+        help_text="Show models, signatures and rates to people, at `/` of the REST port.",
+        ours=True,
+    )
     rest_api_enable_cors_support: bool = flag(
         default=False, help_text="Let pages of other origins call the REST API."
     )

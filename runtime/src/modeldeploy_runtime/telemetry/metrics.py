@@ -65,7 +65,7 @@ class Metrics:
             for definition in catalogue.ALL
             if definition.kind == "histogram"
         }
-        self._process = CollectorRegistry()
+        self._process = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self._process)
 
     def answered(self, call: Call, code: str, seconds: float) -> None:
@@ -128,16 +128,19 @@ class Metrics:
         """Ask somebody for families at each reading."""
         self._sources.append(source)
 
-    def expose(self) -> bytes:
-        """Write everything in Prometheus' text format."""
+    def expose(self, names: frozenset[str] = frozenset()) -> bytes:
+        """Write the named metrics in Prometheus' text format, or everything."""
         states = list(self._states())
         with self._store.lock:
             self._forget_gone(states)
         families = {family.definition: family for family in self._store.read()}
         for source in (lambda: _of_versions(states), *self._sources):
             families.update((family.definition, family) for family in source())
-        text = exposition.write(families.values())
-        return text.encode("utf-8", "replace") + generate_latest(self._process)
+        wanted = [
+            family for family in families.values() if not names or family.definition.name in names
+        ]
+        process = self._process.restricted_registry(names) if names else self._process
+        return exposition.write(wanted).encode("utf-8", "replace") + generate_latest(process)
 
     def _number(self, definition: Definition, *labels: str) -> Number:
         return self._numbers[definition].of(*labels)

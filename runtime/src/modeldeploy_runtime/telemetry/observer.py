@@ -31,9 +31,9 @@ class Observer:
             seen = Observation(call, code, seconds, time.time(), time.perf_counter())
             self._later.put(seen)
 
-    def expose(self) -> bytes:
-        """Write all metrics in Prometheus' text format."""
-        return self.metrics.expose()
+    def expose(self, names: frozenset[str] = frozenset()) -> bytes:
+        """Write the named metrics in Prometheus' text format, or all."""
+        return self.metrics.expose(names)
 
     def close(self, timeout: float) -> None:
         """Show what has not been shown yet, within so many seconds."""

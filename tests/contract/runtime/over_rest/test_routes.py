@@ -18,7 +18,16 @@ def _version(number: str, state: str, code: str = "OK", message: str = "") -> di
     return {"version": number, "state": state, "status": status}
 
 
-@pytest.mark.parametrize("path", [HALF, f"{HALF}/labels/stable", f"{HALF}/labels/none?a=b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        HALF,
+        f"{HALF}/labels/stable",
+        f"{HALF}/labels/none?a=b",
+        f"{HALF}?view=%ff",
+        f"{HALF}?%c3=&=",
+    ],
+)
 def test_status_of_all_versions(server: ModelServer, path: str) -> None:
     """
     The versions of a model are listed, the newest first; a label does not narrow them.
@@ -94,7 +103,7 @@ def test_status_of_a_failed_load(server: ModelServer) -> None:
         ("POST", HALF, 405, f"POST is not possible at {HALF}."),
         ("DELETE", f"{HALF}/metadata", 405, f"DELETE is not possible at {HALF}/metadata."),
         ("POST", "/readyz", 405, "POST is not possible at /readyz."),
-        ("GET", "/", 404, "There is nothing at /."),
+        ("POST", "/", 405, "POST is not possible at /."),
         ("GET", "/v1", 404, "There is nothing at /v1."),
         ("GET", "/v2/models", 404, "There is nothing at /v2/models."),
         ("POST", "/v1/models", 405, "POST is not possible at /v1/models."),
@@ -108,7 +117,7 @@ def test_status_of_a_failed_load(server: ModelServer) -> None:
             400,
             "Failed to convert version: 9223372036854775808 to numeric.",
         ),
-        ("OPTIONS", "/", 404, "There is nothing at /."),
+        ("OPTIONS", "/", 405, "OPTIONS is not possible at /."),
         ("OPTIONS", HALF, 400, "Origin header is missing in CORS preflight"),
     ],
 )

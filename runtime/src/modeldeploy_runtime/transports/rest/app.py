@@ -25,7 +25,15 @@ from modeldeploy_runtime.telemetry.observer import Observer
 from modeldeploy_runtime.transports import pins
 from modeldeploy_runtime.transports.http.limits import Breach
 from modeldeploy_runtime.transports.in_flight import InFlight
-from modeldeploy_runtime.transports.rest import bodies, cors, dressing, errors, handlers, routes
+from modeldeploy_runtime.transports.rest import (
+    bodies,
+    cors,
+    dressing,
+    errors,
+    handlers,
+    routes,
+    status_page,
+)
 from modeldeploy_runtime.transports.rest.bodies import Bodies, BodyLimits
 from modeldeploy_runtime.transports.rest.handlers import Begun, Reply
 from modeldeploy_runtime.transports.rest.routes import Kind, Refusal, Route
@@ -46,7 +54,7 @@ class RestOptions:
     What a person may decide about REST.
 
     ``timeout`` is in seconds, and 0 means to wait for ever; no ``metrics_path`` means
-    no metrics.
+    no metrics, and no ``status_page`` that nothing is at ``/``.
     """
 
     timeout: float = 30.0
@@ -54,6 +62,7 @@ class RestOptions:
     # Smaller answers are never compressed; 0 means that none is.
     gzip_from: int = 16 * 1024
     metrics_path: str = routes.METRICS_PATH
+    status_page: bool = True
     # How many predictions are computed or wait for a thread.
     places: int = 64
     bodies: BodyLimits = field(default_factory=BodyLimits)
@@ -77,6 +86,9 @@ class RestApp:
         self._observer = observer
         self._executor = executor
         self._options = options
+        self._status_page = Reply(404, errors.body("There is nothing at /."))
+        if options.status_page:
+            self._status_page = status_page.reply(options.metrics_path)
         self._bodies = Bodies(options.bodies)
         self._taken = 0
         self.in_flight = InFlight()
@@ -154,6 +166,8 @@ class RestApp:
         if route.kind is Kind.PREFLIGHT:
             cors.check_preflight(dict(scope["headers"]))
             return Reply(200, b"")
+        if route.kind is Kind.STATUS_PAGE:
+            return self._status_page
         return self._describe(route, scope, call)
 
     def _describe(self, route: Route, scope: Message, call: Call) -> Reply:
@@ -171,7 +185,8 @@ class RestApp:
             case Kind.HEALTHZ:
                 return handlers.healthz()
             case _:
-                return Reply(200, self._observer.expose(), exposition.CONTENT_TYPE)
+                wanted = handlers.wanted_metrics(scope["query_string"])
+                return Reply(200, self._observer.expose(wanted), exposition.CONTENT_TYPE)
 
     async def _infer(self, route: Route, scope: Message, body: bytes, call: Call) -> Reply:
         timeout = self._options.timeout or None
@@ -237,7 +252,9 @@ _BEGIN = {
     Kind.CLASSIFY: handlers.classify,
     Kind.REGRESS: handlers.regress,
 }
-_UNCOUNTED = frozenset({Kind.READYZ.value, Kind.HEALTHZ.value, Kind.METRICS.value})
+_UNCOUNTED = frozenset(
+    kind.value for kind in (Kind.READYZ, Kind.HEALTHZ, Kind.METRICS, Kind.STATUS_PAGE)
+)
 
 
 def _peer(scope: Message) -> str:

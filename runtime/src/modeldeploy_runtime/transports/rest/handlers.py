@@ -150,7 +150,7 @@ def status(directory: Directory, selector: Selector, query: bytes, call: Call) -
 
     With ``view=full`` in the query they are described as in the list of all models.
     """
-    if parse_qs(query).get(b"view") == [b"full"]:
+    if _query(query).get("view") == ["full"]:
         described = describe.model(directory, selector.name, selector.version)
     else:
         described = _as_dict(describe.status(directory, selector.name, selector.version))
@@ -188,6 +188,16 @@ def readyz(readiness: Readiness) -> Reply:
 def healthz() -> Reply:
     """Say that the process is alive."""
     return Reply(200, b'{"healthy":true}')
+
+
+def wanted_metrics(query: bytes) -> frozenset[str]:
+    """Read which metrics are asked for: ``?name[]=NAME&name[]=NAME``, as Prometheus' own do."""
+    return frozenset(_query(query).get("name[]", []))
+
+
+def _query(query: bytes) -> dict[str, list[str]]:
+    # As text: of bytes, parse_qs takes only what is ASCII after decoding, too.
+    return parse_qs(query.decode("latin-1"))
 
 
 def _dump(value: Any) -> bytes:

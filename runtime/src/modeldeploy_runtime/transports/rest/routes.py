@@ -5,7 +5,7 @@ Reads paths: pure.
     GET   /v1/models/NAME[/versions/N|/labels/L][/metadata]
     POST  /v1/models/NAME[/versions/N|/labels/L]:predict  :classify  :regress
     OPTIONS  everything below /v1/
-    GET   /readyz  /healthz  and the metrics' path
+    GET   /  /readyz  /healthz  and the metrics' path
 """
 
 import enum
@@ -24,7 +24,6 @@ _POST = re.compile(
 _GET = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_PLACE}(?P<verb>/metadata)?)", re.ASCII)
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
-_PLAIN = {"/readyz": "readyz", "/healthz": "healthz"}
 
 
 class Kind(enum.Enum):
@@ -40,6 +39,10 @@ class Kind(enum.Enum):
     READYZ = "readyz"
     HEALTHZ = "healthz"
     METRICS = "metrics"
+    STATUS_PAGE = "status_page"
+
+
+_PLAIN = {"/": Kind.STATUS_PAGE, "/readyz": Kind.READYZ, "/healthz": Kind.HEALTHZ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def parse(method: str, path: str, metrics_path: str = METRICS_PATH) -> Route | R
     nowhere.
     """
     if path == metrics_path or path in _PLAIN:
-        kind = Kind.METRICS if path == metrics_path else Kind(_PLAIN[path])
+        kind = Kind.METRICS if path == metrics_path else _PLAIN[path]
         return _check(method, ("GET", "HEAD"), Route(kind, Selector("")), path)
     if not path.lower().startswith("/v1/"):
         return Refusal(404, f"There is nothing at {path}.")
