@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from testkit import example_models
+from testkit import crowd_models, example_models
 
 DTYPES = (
     "float32",
@@ -155,6 +155,7 @@ def _write_all(folder: Path) -> None:
     _shapes(folder / "shapes" / "1")
     _slow(folder / "slow" / "1")
     example_models.write(folder / "heads" / "1")
+    crowd_models.write_all(folder / "crowd")
     broken = folder / "broken" / "1"
     broken.mkdir(parents=True)
     (broken / "saved_model.pb").write_bytes(b"This is no SavedModel at all.")

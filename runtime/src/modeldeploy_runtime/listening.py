@@ -22,6 +22,8 @@ from modeldeploy_runtime.transports.tls import Certificates
 
 # So many requests for each CPU may wait for a thread, unless a flag says otherwise.
 WAITING_PER_CPU = 64
+# How many calls over gRPC are handled at once at least, without and with batching.
+CALLS, BATCHED_CALLS = 8, 64
 
 
 def rest_app(
@@ -109,7 +111,7 @@ def grpc_server(
         return None
     options = GrpcServerOptions(
         addresses=addresses,
-        threads=settings.grpc_max_threads or max(8, 4 * cpus.available()),
+        threads=settings.grpc_max_threads or max(_calls_at_once(settings), 4 * cpus.available()),
         waiting=_waiting(settings),
         max_message=settings.grpc_max_receive_message_bytes,
         message_timeout=settings.grpc_message_timeout,
@@ -139,6 +141,11 @@ def channel_arguments(text: str) -> dict[str, str | int]:
             fits = -(2**31) <= number < 2**31
             read[name.strip()] = number if fits else value
     return read
+
+
+def _calls_at_once(settings: Settings) -> int:
+    """Tell how many threads gRPC has at least: a call that waits for its batch holds one."""
+    return BATCHED_CALLS if settings.enable_batching else CALLS
 
 
 def _waiting(settings: Settings) -> int:

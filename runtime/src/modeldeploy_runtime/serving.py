@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldeploy_runtime import listening
+from modeldeploy_runtime.batching import families
 from modeldeploy_runtime.configuration.reload import Reloader
 from modeldeploy_runtime.configuration.watch import ConfigFileWatch
 from modeldeploy_runtime.inference.calls import Calls
@@ -52,6 +53,8 @@ class Server:
         manager, self._source = self._lifecycle.manager, self._lifecycle.source
         directory = Directory(manager, {model.name: model.labels for model in models})
         self._readiness = Readiness(directory, self._source.problem)
+        if batching := self._lifecycle.batching:
+            self._observing.metrics.add_source(lambda: families.read(batching))
         calls = Calls(
             directory,
             self._observing.request_log,

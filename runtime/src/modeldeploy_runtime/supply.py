@@ -6,8 +6,10 @@ Puts together what brings versions into service: source, platforms and manager.
 """
 
 import contextlib
+import logging
 from collections.abc import Iterable
 
+from modeldeploy_runtime.batching.platform import Batching
 from modeldeploy_runtime.lifecycle import availability_preserving, resource_preserving
 from modeldeploy_runtime.lifecycle.events import EventBus
 from modeldeploy_runtime.lifecycle.manager import Manager
@@ -16,12 +18,14 @@ from modeldeploy_runtime.loaders import cpus, interfaces, memory
 from modeldeploy_runtime.loaders.platforms import TENSORFLOW, Platforms
 from modeldeploy_runtime.loaders.port import LoadOptions
 from modeldeploy_runtime.loaders.savedmodel import SavedModelPlatform
-from modeldeploy_runtime.settings import Settings, session_config
+from modeldeploy_runtime.settings import Settings, batching, session_config
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.sources.port import SourceOptions
 from modeldeploy_runtime.sources.router import SourceRouter
 from modeldeploy_runtime.telemetry.metrics import Metrics
 from modeldeploy_runtime.warmup.warm_up import WarmUp, WarmUpOptions
+
+_log = logging.getLogger(__name__)
 
 _POLICIES = {
     "availability_preserving": availability_preserving.next_action,
@@ -35,15 +39,18 @@ class Lifecycle:
 
     Attributes:
         bus: Tells of every change of a version's state; subscribe before the source starts.
+        batching: What computes requests together, if anything does.
     """
 
     def __init__(self, settings: Settings, models: Iterable[ServedModel], metrics: Metrics) -> None:
         models = list(models)
         self.bus = EventBus()
+        self.batching = _batching(settings)
         self.platforms = Platforms(
             _load_options(settings),
             {TENSORFLOW: SavedModelPlatform},
             WarmUp(_warm_up_options(settings), metrics),
+            *((self.batching.wrap,) if self.batching else ()),
         )
         self.manager = Manager(
             _options(settings), lambda: memory.room(settings.memory_limit_bytes), self.bus
@@ -63,6 +70,17 @@ class Lifecycle:
             # Whatever is wrong with a platform, the loads of its models say.
             with contextlib.suppress(Exception):
                 self.platforms.get(name).prepare()
+
+
+def _batching(settings: Settings) -> Batching | None:
+    chosen = batching.for_all_models(settings)
+    if chosen is None:
+        if settings.enable_per_model_batching_parameters:
+            _log.warning("--enable_per_model_batching_parameters needs --enable_batching.")
+        return None
+    for remark in chosen.remarks:
+        _log.warning("%s: %s", settings.batching_parameters_file, remark)
+    return Batching(chosen, per_model=settings.enable_per_model_batching_parameters)
 
 
 def _options(settings: Settings) -> Options:

@@ -3,15 +3,17 @@ The one path that every inference takes, whatever its kind and its transport.
 
     begin     take hold of the version, find the signature, check that it fits the kind of call
     finish    run, and let the version go
+    start     or leave it in the signature's queue, where there is one, and come back for the result
 
-The two steps are apart because a transport may look at what has begun before it decides in which
+The steps are apart because a transport may look at what has begun before it decides in which
 thread it ends.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from modeldeploy_runtime.inference import (
     classify,
@@ -22,16 +24,18 @@ from modeldeploy_runtime.inference import (
     regress,
     session_run,
 )
+from modeldeploy_runtime.inference.answered import plans
 from modeldeploy_runtime.inference.answered.exchanges import (
     Classified,
-    Exchange,
     MultiInferred,
     Predicted,
     Recorder,
     Regressed,
 )
+from modeldeploy_runtime.inference.answered.plans import Plan, Result, Started
 from modeldeploy_runtime.inference.classify import Classifications
 from modeldeploy_runtime.inference.directory import Directory
+from modeldeploy_runtime.inference.execution import Question
 from modeldeploy_runtime.inference.multi_inference import Task
 from modeldeploy_runtime.inference.session_run import SessionRun
 from modeldeploy_runtime.lifecycle.handle import Handle
@@ -40,8 +44,6 @@ from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.tensors import examples
 from modeldeploy_runtime.tensors.dtypes import Array
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +60,12 @@ class Prediction:
     find: Callable[[Model, str], Signature] = predict.find_signature
 
 
-@dataclass(frozen=True, slots=True)
-class Plan(Generic[Result]):
-    """
-    What is left to do once the signature is known; ``run`` takes the deadline.
-
-    ``exchange`` describes what was asked and answered to whoever records it.
-    """
-
-    run: Callable[[float | None], Result]
-    is_cheap: bool = False
-    exchange: Callable[[Result], Exchange] | None = None
-
-
 class Pending(Generic[Result]):
     """
     An inference that has begun: its version is held.
 
-    Either ``finish`` or ``abandon`` must be called, once: both let the version go.
+    One of ``finish`` and ``abandon`` must be called, once, as both let the version go; or ``start``
+    before them, and none of them if that gives something.
     """
 
     def __init__(
@@ -108,15 +98,50 @@ class Pending(Generic[Result]):
                 result = self._plan.run(deadline)
             finally:
                 self._call.run_started, self._call.run_seconds = execution.take_run()
-            recorder, exchange = self._recorder, self._plan.exchange
-            if recorder and exchange and recorder.wants(self._call.model):
-                recorder.record(self._call, exchange(result))
+            self._record(result)
             return result
 
     def abandon(self) -> None:
         """Let the version go without an answer."""
         with self._handle:
             pass
+
+    def start(self, deadline: float | None) -> Started[Result] | None:
+        """
+        Leave the call in its signature's queue, where there is one that takes it.
+
+        Raises:
+            ServingError: The inputs do not fit, it is too late, or the queue is full.
+        """
+        if self._plan.start is None:
+            return None
+        began = self._call.taken = time.perf_counter()
+        try:
+            execution.check_deadline(deadline)
+            started = self._plan.start(deadline)
+        except BaseException:
+            with self._handle:
+                raise
+        if started is None:
+            return None
+        started.future.add_done_callback(lambda _: self._end(began))
+
+        def result() -> Result:
+            found = started.result()
+            self._record(found)
+            return found
+
+        return dataclasses.replace(started, result=result)
+
+    def _end(self, began: float) -> None:
+        with self._handle:
+            self._call.run_started = began
+            self._call.run_seconds = time.perf_counter() - began
+
+    def _record(self, result: Result) -> None:
+        recorder, exchange = self._recorder, self._plan.exchange
+        if recorder and exchange and recorder.wants(self._call.model):
+            recorder.record(self._call, exchange(result))
 
 
 class Calls:
@@ -148,16 +173,17 @@ class Calls:
             call.signature = signature.name
             if self._check_method_names:
                 predict.check_method_name(signature)
-            inputs: dict[str, Array] = {}
+            given: dict[str, Array] = {}
 
-            def run(deadline: float | None) -> dict[str, Array]:
-                inputs.update(wanted.read(signature))
-                return predict.run(signature, inputs, wanted.output_filter, deadline)
+            def ask() -> Question:
+                given.update(wanted.read(signature))
+                return predict.ask(signature, given, wanted.output_filter)
 
-            return Plan(
-                run,
-                signature.is_cheap,
-                lambda outputs: Predicted(inputs, wanted.output_filter, outputs),
+            return plans.of_signature(
+                signature,
+                ask,
+                predict.answer,
+                lambda outputs: Predicted(given, wanted.output_filter, outputs),
             )
 
         return self._begin(selector, call, plan)
@@ -172,9 +198,10 @@ class Calls:
             call.signature = signature.name
             classify.check(signature, check_method_name=self._check_method_names)
             call.examples = examples.count(given)
-            return Plan(
-                lambda deadline: classify.run(signature, given, deadline),
-                signature.is_cheap,
+            return plans.of_signature(
+                signature,
+                lambda: classify.ask(signature, given),
+                classify.answer,
                 lambda found: Classified(given, found),
             )
 
@@ -188,9 +215,10 @@ class Calls:
             call.signature = signature.name
             regress.check(signature, check_method_name=self._check_method_names)
             call.examples = examples.count(given)
-            return Plan(
-                lambda deadline: regress.run(signature, given, deadline),
-                signature.is_cheap,
+            return plans.of_signature(
+                signature,
+                lambda: regress.ask(signature, given),
+                regress.answer,
                 lambda found: Regressed(given, found),
             )
 

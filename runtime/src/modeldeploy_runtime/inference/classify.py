@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modeldeploy_runtime.inference import execution, lookup
+from modeldeploy_runtime.inference.execution import Question
 from modeldeploy_runtime.loaders.port import Signature
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.tensors import dtypes, examples
@@ -60,16 +61,38 @@ def wanted(signature: Signature) -> tuple[str, ...]:
     return tuple(alias for alias in (CLASSES, SCORES) if alias in signature.outputs)
 
 
+def ask(signature: Signature, given: Any) -> Question:
+    """
+    Ask a signature that has been checked to classify the examples of an ``Input`` message.
+
+    Raises:
+        ServingError: There is no example.
+    """
+    return Question(signature, {INPUTS: examples.to_array(given)}, wanted(signature))
+
+
+def answer(question: Question, outputs: Mapping[str, Array]) -> Classifications:
+    """
+    Understand the outputs of a model.
+
+    Raises:
+        InvalidArgumentError: Their shapes or types are not those of a classification.
+    """
+    chosen = {alias: outputs[alias] for alias in question.outputs}
+    return read(chosen, len(question.inputs[INPUTS]))
+
+
 def run(signature: Signature, given: Any, deadline: float | None) -> Classifications:
     """
     Classify the examples of an ``Input`` message with a signature that has been checked.
 
+    The deadline is a time of ``time.monotonic`` in seconds.
+
     Raises:
-        ServingError: There is no example, or the model fails or gives what is no classification.
+        ServingError: The inputs do not fit the signature, or the model fails on them.
     """
-    array = examples.to_array(given)
-    outputs = execution.run_signature(signature, {INPUTS: array}, wanted(signature), deadline)
-    return read(outputs, len(array))
+    question = ask(signature, given)
+    return answer(question, execution.run_signature(question, deadline))
 
 
 def read(outputs: Mapping[str, Array], count: int) -> Classifications:

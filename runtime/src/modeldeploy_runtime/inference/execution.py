@@ -7,6 +7,8 @@ A deadline is a time of ``time.monotonic``, in seconds; ``None`` means that nobo
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables import errors
@@ -27,14 +29,18 @@ class _Clock(threading.local):
 _clock = _Clock()
 
 
-def run_signature(
-    signature: Signature,
-    inputs: Mapping[str, Array],
-    outputs: Iterable[str],
-    deadline: float | None,
-) -> dict[str, Array]:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a signature is asked: the named outputs for a value of each of its inputs."""
+
+    signature: Signature
+    inputs: Mapping[str, Array]
+    outputs: Iterable[str]
+
+
+def run_signature(question: Question, deadline: float | None) -> dict[str, Array]:
     """
-    Compute the named outputs of a signature from a value for each of its inputs.
+    Compute the outputs that are asked for.
 
     Raises:
         DeadlineError: It is too late already; the model is not asked.
@@ -43,9 +49,24 @@ def run_signature(
     check_deadline(deadline)
     started = _clock.started = time.perf_counter()
     try:
-        return signature.run(inputs, outputs)
+        return question.signature.run(question.inputs, question.outputs, deadline)
     finally:
         _clock.seconds += time.perf_counter() - started
+
+
+def start_signature(question: Question, deadline: float | None) -> Future[dict[str, Array]] | None:
+    """
+    Leave a question in its signature's queue; there is no future for one that has to be run.
+
+    Raises:
+        DeadlineError: It is too late already; the model is not asked.
+        ServingError: The inputs cannot be queued.
+    """
+    check_deadline(deadline)
+    queue = question.signature.queue
+    if queue is None:
+        return None
+    return queue.start(question.inputs, question.outputs, deadline)
 
 
 def run_graph(

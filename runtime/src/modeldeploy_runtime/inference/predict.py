@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from modeldeploy_runtime.inference import execution
+from modeldeploy_runtime.inference.execution import Question
 from modeldeploy_runtime.inference.lookup import DEFAULT_SIGNATURE
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables import errors
@@ -40,6 +41,28 @@ def check_method_name(signature: Signature) -> None:
         )
 
 
+def ask(
+    signature: Signature, inputs: Mapping[str, Array], output_filter: Sequence[str]
+) -> Question:
+    """
+    Ask for a signature's outputs, or for those that a filter names.
+
+    Raises:
+        InvalidArgumentError: The inputs or the outputs asked for do not fit the signature.
+    """
+    if inputs.keys() != signature.inputs.keys():
+        _check_inputs(signature, inputs)
+        inputs = {**signature.defaults, **inputs}
+    if output_filter:
+        _check_outputs(signature, output_filter)
+    return Question(signature, inputs, output_filter or signature.outputs)
+
+
+def answer(question: Question, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Give what was asked for, and no more."""
+    return {alias: outputs[alias] for alias in question.outputs}
+
+
 def run(
     signature: Signature,
     inputs: Mapping[str, Array],
@@ -52,15 +75,10 @@ def run(
     The deadline is a time of ``time.monotonic`` in seconds.
 
     Raises:
-        ServingError: The inputs or the outputs asked for do not fit the signature, or the model
-            fails on them.
+        ServingError: The inputs do not fit the signature, or the model fails on them.
     """
-    if inputs.keys() != signature.inputs.keys():
-        _check_inputs(signature, inputs)
-        inputs = {**signature.defaults, **inputs}
-    if output_filter:
-        _check_outputs(signature, output_filter)
-    return execution.run_signature(signature, inputs, output_filter or signature.outputs, deadline)
+    question = ask(signature, inputs, output_filter)
+    return answer(question, execution.run_signature(question, deadline))
 
 
 def _check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:

@@ -1,8 +1,10 @@
 """Regress: examples in, one number for each of them out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from modeldeploy_runtime.inference import execution, lookup
+from modeldeploy_runtime.inference.execution import Question
 from modeldeploy_runtime.loaders.port import Signature
 from modeldeploy_runtime.servables import errors
 from modeldeploy_runtime.tensors import dtypes, examples
@@ -38,18 +40,37 @@ def check(signature: Signature, *, check_method_name: bool) -> None:
         )
 
 
+def ask(signature: Signature, given: Any) -> Question:
+    """
+    Ask a signature that has been checked for a number for each example of an ``Input`` message.
+
+    Raises:
+        ServingError: There is no example.
+    """
+    return Question(signature, {INPUTS: examples.to_array(given)}, (OUTPUTS,))
+
+
+def answer(question: Question, outputs: Mapping[str, Array]) -> Array:
+    """
+    Understand the output of a model: float32, shape (examples,).
+
+    Raises:
+        InvalidArgumentError: Its shape or type is not that of a regression.
+    """
+    return read(outputs[OUTPUTS], len(question.inputs[INPUTS]))
+
+
 def run(signature: Signature, given: Any, deadline: float | None) -> Array:
     """
     Compute a float32 for each example of an ``Input`` message, shape (examples,).
 
-    The signature must have been checked.
+    The deadline is a time of ``time.monotonic`` in seconds.
 
     Raises:
-        ServingError: There is no example, or the model fails or gives what is no regression.
+        ServingError: The inputs do not fit the signature, or the model fails on them.
     """
-    array = examples.to_array(given)
-    outputs = execution.run_signature(signature, {INPUTS: array}, (OUTPUTS,), deadline)
-    return read(outputs[OUTPUTS], len(array))
+    question = ask(signature, given)
+    return answer(question, execution.run_signature(question, deadline))
 
 
 def read(array: Array, count: int) -> Array:

@@ -32,11 +32,18 @@ class Platforms:
     Makes loaders of what sources find: TensorFlow Serving's source adapters.
 
     Threads may call every method at any time.  A platform comes into being with the first model
-    that needs it.
+    that needs it, and ``wrap`` may put something around each.
     """
 
-    def __init__(self, options: LoadOptions, own: Mapping[str, Factory], watch: LoadWatch) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        own: Mapping[str, Factory],
+        watch: LoadWatch,
+        wrap: Callable[[Platform], Platform] = lambda platform: platform,
+    ) -> None:
         self._watch = watch
+        self._wrap = wrap
         self._options = options
         self._own = own
         self._made: dict[str, Platform] = {}
@@ -66,7 +73,7 @@ class Platforms:
         """
         with self._lock:
             if name not in self._made:
-                self._made[name] = self._make(name)
+                self._made[name] = self._wrap(self._make(name))
             return self._made[name]
 
     def _make(self, name: str) -> Platform:

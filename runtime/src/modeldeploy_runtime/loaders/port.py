@@ -5,6 +5,7 @@ A new kind of model is one module that fulfils these protocols.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,26 @@ from typing import Any, Protocol
 from modeldeploy_runtime.servables.errors import Code
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.tensors.dtypes import Array, TensorSpec
+
+
+class CallQueue(Protocol):
+    """Where calls of a signature wait to be computed together; safe to use from any thread."""
+
+    def start(
+        self, inputs: Mapping[str, Array], outputs: Iterable[str], deadline: float | None
+    ) -> Future[dict[str, Array]] | None:
+        """
+        Leave a call, for somebody who cannot wait in a thread; ``help`` must be called soon after.
+
+        The future's outputs may be more than the named ones.  A call that cannot be computed
+        together with others has no future: it has to be run.
+        """
+
+    def help(self) -> None:
+        """Compute in this thread what would only take longer in another one."""
+
+    def give_up(self, future: Future[dict[str, Array]]) -> Exception:
+        """Cancel a call whose deadline has passed, and say how far it came."""
 
 
 class Signature(Protocol):
@@ -41,8 +62,18 @@ class Signature(Protocol):
     def is_cheap(self) -> bool:
         """Whether a call is over so soon that handing it to a thread would cost more."""
 
-    def run(self, inputs: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Array]:
-        """Compute the named outputs from a value for each input."""
+    @property
+    def queue(self) -> CallQueue | None:
+        """Where calls may be left; ``None`` means that each is computed where it is made."""
+
+    def run(
+        self, inputs: Mapping[str, Array], outputs: Iterable[str], deadline: float | None = None
+    ) -> dict[str, Array]:
+        """
+        Compute the named outputs from a value for each input.
+
+        Only a call that waits heeds its deadline, a time of ``time.monotonic`` in seconds.
+        """
 
 
 class Model(Protocol):

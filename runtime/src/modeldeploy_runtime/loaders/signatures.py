@@ -62,6 +62,8 @@ class Pace:
 class SessionSignature:
     """One signature of a SavedModel; safe to call from any number of threads."""
 
+    queue = None
+
     def __init__(self, name: str, serialized: bytes, make_callable: MakeCallable) -> None:
         definition = messages.SignatureDef.FromString(serialized)
         self.name = name
@@ -85,7 +87,9 @@ class SessionSignature:
         """Make the callable that requests without an output filter need."""
         self._make(tuple(self.outputs))
 
-    def run(self, inputs: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Array]:
+    def run(
+        self, inputs: Mapping[str, Array], outputs: Iterable[str], _deadline: float | None = None
+    ) -> dict[str, Array]:
         """Compute the named outputs; errors of the model come as ``ServingError``."""
         wanted = tuple(outputs)
         call = self._calls.get(wanted) or self._make(wanted)

@@ -15,7 +15,6 @@ from modeldeploy_runtime.flags import FlagError
 from modeldeploy_runtime.servables.errors import ServingError
 from modeldeploy_runtime.settings import contradictions
 from modeldeploy_runtime.settings.groups import Settings
-from modeldeploy_runtime.settings.not_wired import NOT_WIRED
 from modeldeploy_runtime.sources import config_file, router
 from modeldeploy_runtime.sources.models import ServedModel
 
@@ -76,8 +75,6 @@ def remarks(given: Mapping[str, Any]) -> Iterator[str]:
     for name in given:
         if unused := flags.about(declared[name]).unused:
             yield f"--{name} has no effect here: {unused}."
-        if name in NOT_WIRED:
-            yield f"--{name} has no effect yet."
     if "model_config_file" in given:
         for name in ("model_name", "model_base_path"):
             if name in given:

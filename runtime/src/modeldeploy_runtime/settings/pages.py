@@ -8,7 +8,6 @@ from typing import Any
 from modeldeploy_runtime import flags
 from modeldeploy_runtime.flags import Duration
 from modeldeploy_runtime.settings.groups import GROUPS
-from modeldeploy_runtime.settings.not_wired import NOT_WIRED
 
 _KINDS = {
     bool: "boolean",
@@ -81,8 +80,6 @@ def _meaning(field: "dataclasses.Field[Any]") -> Iterator[str]:
         yield "*Ours.*"
     if said.unused:
         yield f"No effect here: {said.unused}."
-    if field.name in NOT_WIRED:
-        yield "No effect yet."
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:

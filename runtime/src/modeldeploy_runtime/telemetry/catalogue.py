@@ -229,7 +229,7 @@ QUEUE_DEPTH = _own(
     "batch_queue_depth",
     "gauge",
     "model signature version",
-    "Requests that wait for a batch.",
+    "Rows of requests that wait for a batch.",
 )
 REQUEST_LOG_RECORDS = _own(
     "request_log_records_total",

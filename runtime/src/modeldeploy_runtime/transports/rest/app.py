@@ -6,6 +6,7 @@ bodies, go to a pool of threads, where a request waits at most as long as its cl
 """
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -13,7 +14,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
-from modeldeploy_runtime.inference import execution
 from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
@@ -31,11 +31,14 @@ from modeldeploy_runtime.transports.rest import (
     dressing,
     errors,
     handlers,
+    queued,
     routes,
     status_page,
 )
 from modeldeploy_runtime.transports.rest.bodies import Bodies, BodyLimits
-from modeldeploy_runtime.transports.rest.handlers import Begun, Reply
+from modeldeploy_runtime.transports.rest.handlers import Reply
+from modeldeploy_runtime.transports.rest.places import Places
+from modeldeploy_runtime.transports.rest.queued import Turns, Waiting
 from modeldeploy_runtime.transports.rest.routes import Kind, Refusal, Route
 
 Message = MutableMapping[str, Any]
@@ -84,13 +87,13 @@ class RestApp:
         self._calls = calls
         self._readiness = readiness
         self._observer = observer
-        self._executor = executor
         self._options = options
         self._status_page = Reply(404, errors.body("There is nothing at /."))
         if options.status_page:
             self._status_page = status_page.reply(options.metrics_path)
         self._bodies = Bodies(options.bodies)
-        self._taken = 0
+        self._places = Places(executor, options.places)
+        self._turns = Turns()
         self.in_flight = InFlight()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -193,42 +196,26 @@ class RestApp:
         deadline = None if timeout is None else time.monotonic() + timeout
         begin, selector = _BEGIN[route.kind], _pinned(route, scope)
         if len(body) > SMALL_BODY:
-            return await self._in_thread(lambda: begin(self._calls, selector, body, call), deadline)
+            work = functools.partial(begin, self._calls, selector, body, call)
+            answer = await self._places.run(lambda: queued.proceed(work(), deadline), deadline)
+            return answer if isinstance(answer, Reply) else await self._wait(answer, deadline)
         begun = begin(self._calls, selector, body, call)
         if begun.pending.is_cheap:
             return begun.finish(deadline)
-        if self._is_full:
+        waiting = queued.start(begun, deadline)
+        if waiting is not None:
+            self._turns.help_soon(waiting.started.queue)
+            return await self._wait(waiting, deadline)
+        if self._places.are_full:
             begun.pending.abandon()
-        return await self._in_thread(lambda: begun, deadline)
+        return await self._places.run(lambda: begun.finish(deadline), deadline)
 
-    async def _in_thread(self, begin: Callable[[], Begun], deadline: float | None) -> Reply:
-        """Finish an inference in a thread; one that comes too late to its turn does not run."""
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        future = self._submit(lambda: begin().finish(deadline))
-        # Not wait_for: it would cancel work that has not begun, and its version stay held.
-        done, _ = await asyncio.wait((future,), timeout=timeout)
-        if not done:
-            future.add_done_callback(_ignore_result)
-            raise execution.too_late()
-        return future.result()
-
-    @property
-    def _is_full(self) -> bool:
-        return self._taken >= self._options.places
-
-    def _submit(self, work: Callable[[], Reply]) -> "asyncio.Future[Reply]":
-        """Give work to a thread, if there is a place where it may wait for one."""
-        if self._is_full:
-            raise serving_errors.ResourceError(
-                f"All {self._options.places} places for predictions are taken; try again soon."
-            )
-        self._taken += 1
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
-        future.add_done_callback(self._release)
-        return future
-
-    def _release(self, _future: "asyncio.Future[Reply]") -> None:
-        self._taken -= 1
+    async def _wait(self, waiting: Waiting, deadline: float | None) -> Reply:
+        """Wait for an inference that is in a queue, and write its result."""
+        await self._turns.wait(waiting, deadline)
+        if waiting.is_small:
+            return waiting.reply()
+        return await self._places.run(waiting.reply, deadline)
 
     async def _decompress(self, body: bytes) -> bytes:
         limit = self._options.bodies.decompressed
@@ -284,8 +271,3 @@ def _refuse(refusal: Refusal) -> tuple[Reply, str]:
 def _pinned(route: Route, scope: Message) -> Selector:
     """Join what the path names with what the headers ask for."""
     return pins.choose(route.selector, pins.among(scope["headers"]))
-
-
-def _ignore_result(future: "asyncio.Future[Reply]") -> None:
-    if not future.cancelled():
-        future.exception()

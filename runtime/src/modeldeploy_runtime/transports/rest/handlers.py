@@ -46,7 +46,7 @@ class Begun:
     """
     An inference whose body has been parsed and whose version is held.
 
-    ``finish`` must be called, once, as it lets the version go.
+    ``finish`` must be called, once, as it lets the version go, or its ``pending`` started.
     """
 
     pending: Pending[Any]
@@ -54,7 +54,11 @@ class Begun:
 
     def finish(self, deadline: float | None) -> Reply:
         """Convert, compute and write."""
-        return Reply(200, self.write(self.pending.finish(deadline)))
+        return self.reply(self.pending.finish(deadline))
+
+    def reply(self, result: Any) -> Reply:
+        """Write a result."""
+        return Reply(200, self.write(result))
 
 
 def predict(calls: Calls, selector: Selector, body: bytes, call: Call) -> Begun:
