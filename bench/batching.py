@@ -27,7 +27,7 @@ import uvloop
 from testkit.load import PREDICT, GrpcClient, RestClient
 from testkit.model_servers import ModelServer, running
 
-WIDTH, HIDDEN = 64, 1024
+WIDTH, HIDDEN = 64, 2048
 CLIENTS = 64
 ROUNDS = 5
 TIMES_THROUGHPUT = {"gRPC": 1.5, "REST": 1.5}
