@@ -18,7 +18,7 @@ SLOW = {"name": "slow", "latency": {"max": "30ms", "maxIncrease": "10%"}}
 def _rollout(*checks: dict[str, Any], **analysis: Any) -> dict[str, Any]:
     return {
         "steps": [{"weight": 50, "hold": "5s"}],
-        "analysis": {"interval": "2s", "minRequests": 100, "checks": list(checks), **analysis},
+        "analysis": {"interval": "2s", "minRequests": 400, "checks": list(checks), **analysis},
     }
 
 
@@ -36,7 +36,7 @@ def test_a_bad_canary_is_taken_back_by_its_checks(version: int, words: str) -> N
     """
 
     async def scenario(cluster: Cluster) -> None:
-        deployed = await given(cluster, "judged", rollout=_rollout(ERRORS, SLOW))
+        deployed = await given(cluster, f"judged-{version}", rollout=_rollout(ERRORS, SLOW))
         async with Traffic(await deployed.host(), MODEL) as traffic:
             await deployed.want_version(version)
             chapter = await deployed.until_outcome("Aborted")

@@ -114,6 +114,8 @@ def test_the_operator_reads_what_a_model_server_has_counted() -> None:
     The runtime's own text, with its own names, labels and buckets.
     """
     metrics = RuntimeMetrics(lambda: ())
+    before, _ = of_pod("pod", "r2", metrics.expose().decode(), [0.2])
+    assert [sum(counts.values()) for counts in before.values()] == [0]
     answers = [("OK", 0.05), ("OK", 0.5), ("INVALID_ARGUMENT", 0.01), ("INTERNAL", 0.01)]
     answers.append(("RESOURCE_EXHAUSTED", 0.01))
     for api, entrypoint in (("predict", "REST"), ("predict", "GRPC"), ("status", "REST")):

@@ -153,7 +153,7 @@ def of_pod(
                 reading.add(sample.name, sample.labels, sample.value)
     except (ValueError, KeyError):
         return {}, {}
-    if not reading.started or not reading.buckets:
+    if not reading.started or DURATIONS not in text:
         return {}, {}
     counts = {
         "faults": reading.faults,
@@ -161,7 +161,7 @@ def of_pod(
         "answered": reading.answered,
     }
     coarse: dict[float, str] = {}
-    for limit in limits:
+    for limit in limits if reading.buckets else ():
         bound = min(bound for bound in [*reading.buckets, float("inf")] if bound >= limit)
         if bound > limit * COARSE:
             coarse[limit] = f"the nearest bucket above {limit:g} s ends at {bound:g} s"

@@ -56,6 +56,16 @@ def test_a_bucket_that_is_too_wide_cannot_tell() -> None:
     }
 
 
+def test_a_server_that_nobody_asked_yet_is_not_a_foreign_one() -> None:
+    """
+    It has the metric and no series of it.
+    """
+    text = f"# TYPE {counters.DURATIONS} histogram\nprocess_start_time_seconds 1\n"
+    found, coarse = counters.of_pod("pod", "r2", text, [0.2])
+    nothing = {"faults": 0, "refused": 0, "answered": 0}
+    assert (found, coarse) == ({Instance("pod", "1", "r2"): nothing}, {})
+
+
 @pytest.mark.parametrize(
     "text",
     [
