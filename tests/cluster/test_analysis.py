@@ -2,17 +2,40 @@
 Canaries that judge themselves: the bad ones are taken back, the good ones promoted.
 """
 
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from testkit.cluster import MODEL, Cluster, given, play
+from testkit.cluster import MODEL, Cluster, given, play, processes_of
 from testkit.traffic import Traffic
+
+log = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 ERRORS = {"name": "errors", "errorRate": {"max": "10%", "maxIncrease": "1%"}}
 SLOW = {"name": "slow", "latency": {"max": "30ms", "maxIncrease": "10%"}}
+
+
+@contextlib.contextmanager
+def stopped(processes: Iterable[int]) -> Iterator[None]:
+    """
+    Stop processes, and let them go on afterwards.
+    """
+    numbers = list(processes)
+    assert numbers
+    for number in numbers:
+        os.kill(number, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            os.kill(number, signal.SIGCONT)
 
 
 def _rollout(*checks: dict[str, Any], **analysis: Any) -> dict[str, Any]:
@@ -47,6 +70,33 @@ def test_a_bad_canary_is_taken_back_by_its_checks(version: int, words: str) -> N
             await traffic.answered(50)
             assert len(traffic.seen.failures) == hurt
         assert (await deployed.status())["stable"]["version"] == "1"
+        await deployed.delete()
+
+    play(scenario)
+
+
+def test_a_burst_of_failures_needs_no_operator() -> None:
+    """
+    With the operator stopped, each router takes the canary out by itself; awake again, it aborts.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        deployed = await given(cluster, "bursts", rollout={"steps": [{"weight": 50, "hold": "1h"}]})
+        await deployed.want_version(4)
+        await deployed.until_weight("50%")
+        (pod,) = await cluster.operator_pods()
+        with stopped(processes_of(pod, "modeldeploy_operator")):
+            async with Traffic(await deployed.host(), MODEL) as traffic:
+                await traffic.answered(300)
+                hurt = len(traffic.seen.failures)
+                await traffic.answered(100)
+                assert len(traffic.seen.failures) == hurt
+        # Two routers, each of which must see twenty, and what is sent while they look.
+        assert 20 <= hurt <= 120, traffic.seen.failures
+        log.info("%d requests failed until both routers had taken the canary out", hurt)
+        chapter = await deployed.until_outcome("Aborted")
+        assert "requests failed" in chapter["message"]
+        assert (await deployed.condition("Stalled"))["reason"] == "BreakerTripped"
         await deployed.delete()
 
     play(scenario)

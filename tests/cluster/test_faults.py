@@ -16,7 +16,6 @@ import pytest
 
 from testkit.cluster import (
     MODEL,
-    OPERATOR_NAMESPACE,
     Cluster,
     Deployed,
     given,
@@ -33,13 +32,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 
 STEPS = {"steps": [{"weight": 30, "approval": True}]}
 DEVCLUSTER = str(Path(sys.executable).with_name("devcluster"))
-
-
-async def _operator_pods(cluster: Cluster) -> list[dict[str, Any]]:
-    path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
-    answer = await cluster.kube.get(path, {"labelSelector": "app.kubernetes.io/name=modeldeploy"})
-    pods: list[dict[str, Any]] = answer["items"]
-    return pods
 
 
 def _kill(pod: dict[str, Any], program: str) -> None:
@@ -79,7 +71,7 @@ def test_an_operator_that_is_killed_in_mid_step_goes_on_where_it_stood() -> None
         async with Traffic(await deployed.host(), MODEL) as traffic:
             await deployed.want_version(2)
             canary = await deployed.until_weight("30%")
-            (pod,) = await _operator_pods(cluster)
+            (pod,) = await cluster.operator_pods()
             _kill(pod, "modeldeploy_operator")
             await deployed.act(f"approve@{canary['revision']}/1")
             status = await deployed.until_stable(2)

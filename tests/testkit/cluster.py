@@ -62,6 +62,15 @@ class Cluster:
             and not pod["metadata"].get("deletionTimestamp")
         ]
 
+    async def operator_pods(self) -> list[dict[str, Any]]:
+        """
+        List the operator's own pods.
+        """
+        path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
+        answer = await self.kube.get(path, {"labelSelector": "app.kubernetes.io/name=modeldeploy"})
+        pods: list[dict[str, Any]] = answer["items"]
+        return pods
+
 
 def play(scenario: Callable[[Cluster], Awaitable[None]]) -> None:
     """

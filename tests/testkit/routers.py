@@ -70,6 +70,7 @@ class Upstream:
     address: str
     version: str
     state: str = "AVAILABLE"
+    failing: bool = False
     process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -77,6 +78,7 @@ class Upstream:
         Start and wait until it serves.
         """
         flags = ["--address", self.address, "--version", self.version, "--state", self.state]
+        flags += ["--failing"] if self.failing else []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "testkit.upstream", "--model", NAME, *flags],
             env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},

@@ -32,6 +32,7 @@ class Identity:
     version: str
     address: str
     state: str
+    failing: bool = False
 
     def status(self, path: str) -> tuple[int, dict[str, Any]]:
         """
@@ -71,7 +72,9 @@ async def answer(identity: Identity, method: str, path: str, headers: Mapping[st
     """
     await asyncio.sleep(float(headers.get("x-test-delay", "0")))
     status, body = identity.status(path) if method == "GET" else (200, identity.prediction())
-    status = int(headers.get("x-test-status", status))
+    status = int(
+        headers.get("x-test-status", 500 if identity.failing and method == "POST" else status)
+    )
     content = json.dumps(body, indent=2).encode()
     head = (
         f"HTTP/1.1 {status} {REASONS[status]}\r\n"
@@ -106,9 +109,10 @@ async def serve_grpc(identity: Identity, port: int) -> Any:
     async def handle(_request: bytes, context: Any) -> bytes:
         headers = dict(context.invocation_metadata())
         await asyncio.sleep(float(headers.get("x-test-delay", "0")))
-        if "x-test-code" in headers:
+        code = int(headers.get("x-test-code", 13 if identity.failing else 0))
+        if code:
             codes = {code.value[0]: code for code in grpc.StatusCode}
-            await context.abort(codes[int(headers["x-test-code"])], "as the test asked")
+            await context.abort(codes[code], "as the test asked")
         return content
 
     class Everything(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
@@ -152,8 +156,9 @@ def main() -> None:
     parser.add_argument("--state", default="AVAILABLE")
     parser.add_argument("--rest_port", type=int, default=8501)
     parser.add_argument("--grpc_port", type=int, default=8500)
+    parser.add_argument("--failing", action="store_true", help="fail every prediction")
     flags = parser.parse_args()
-    identity = Identity(flags.model, flags.version, flags.address, flags.state)
+    identity = Identity(flags.model, flags.version, flags.address, flags.state, flags.failing)
     asyncio.run(serve(identity, flags.rest_port, flags.grpc_port))
 
 

@@ -19,6 +19,7 @@ from modeldeploy_operator.rollout.memory import Revision
 from modeldeploy_operator.rollout.pools import SLOTS
 from modeldeploy_operator.rollout.snapshot import Router, Routing
 from modeldeploy_router.core import routing as router_routing
+from modeldeploy_router.core.breaker import Breaker
 from modeldeploy_router.core.config import PROTOCOLS, server_name
 from modeldeploy_router.core.report import Report, status_document
 from modeldeploy_router.core.seen import Server
@@ -95,6 +96,18 @@ def test_the_operator_reads_what_a_router_says() -> None:
     """
     status = _status({"a": 2, "b": 1}, _published(TENTH))
     assert router_of(status) == Router(7, {"0a1b2c3d4e": 2, "5f6a7b8c9d": 1})
+
+
+def test_the_operator_reads_what_a_breaker_took_out() -> None:
+    """
+    The revision, and what the breaker saw.
+    """
+    breaker = Breaker("5f6a7b8c9d", tripped="20 of its last 20 requests failed")
+    report = Report(_published(TENTH), {}, {}, {}, "2026-01-01T00:00:00Z", tripped=breaker)
+    document = status_document(report)
+    assert document["weight"] == 0
+    read = router_of(document)
+    assert (read.tripped, read.why) == (breaker.canary, breaker.tripped)
 
 
 def test_the_operator_reads_what_a_router_has_counted() -> None:

@@ -19,6 +19,12 @@ def router_of(status: Mapping[str, Any] | None) -> Router:
         return SILENT
     try:
         up = {pool["revision"]: int(pool["up"]) for pool in status["slots"].values()}
-        return Router(generation=int(status["generation"]), up=up)
+        tripped = status.get("tripped") or {}
+        return Router(
+            generation=int(status["generation"]),
+            up=up,
+            tripped=str(tripped.get("revision", "")),
+            why=str(tripped.get("message", "")),
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         return SILENT

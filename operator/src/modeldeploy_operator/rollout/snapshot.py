@@ -86,11 +86,15 @@ class Router:
     Attributes:
         generation: The routing generation that its HAProxy has confirmed; -1 if it is silent.
         up: Revision to the number of its endpoints whose health check passes.
+        tripped: The revision that its breaker took out, if any.
+        why: What the breaker saw.
 
     """
 
     generation: int
     up: Mapping[str, int] = field(default_factory=dict)
+    tripped: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,12 @@ class Snapshot:
         Whether every ready router gives the traffic to whom this configuration gives it.
         """
         return self.routing is not None and self.routing.roles == routing.roles and self.confirmed
+
+    def tripped(self, revision: str) -> str | None:
+        """
+        Return why a router took a revision out, or None if none did.
+        """
+        return next((r.why for r in self.routers if r.tripped == revision), None)
 
     def ready(self, revision: str) -> int:
         """

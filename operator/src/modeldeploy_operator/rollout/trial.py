@@ -68,6 +68,10 @@ def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> De
     failure = trial.pool.failure
     if failure and failure.permanent and trial.pool.ready < trial.need and not rescued:
         return actions.withdraw(memory, Outcome.ABORTED, failure.code, failure.message)
+    why = seen.tripped(canary.revision.revision)
+    if why is not None:
+        message = f"A router sends everything to the stable revision again: {why}."
+        return actions.withdraw(memory, Outcome.ABORTED, "BreakerTripped", message)
     canary = _judge(trial)
     trial = replace(trial, canary=canary)
     failed = gates.check_failed(trial)

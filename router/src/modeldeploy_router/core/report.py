@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modeldeploy_router.core.breaker import UNTRIPPED, Breaker, guarded
 from modeldeploy_router.core.config import PROTOCOLS, server_name
 from modeldeploy_router.core.counters import NOTHING, Count, Key
 from modeldeploy_router.core.routing import Routing
@@ -25,6 +26,7 @@ class Report:
     started: str
     applied: float = 0.0
     responses: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    tripped: Breaker = UNTRIPPED
 
 
 def status_document(report: Report) -> dict[str, Any]:
@@ -41,11 +43,18 @@ def status_document(report: Report) -> dict[str, Any]:
     return {
         "generation": routing.generation,
         "model": routing.model,
-        "weight": routing.weight,
+        "weight": guarded(routing, report.tripped).weight,
         "roles": {role: slot for role, slot in roles.items() if slot},
         "slots": {slot: _slot(report, slot, pool.revision) for slot, pool in routing.slots.items()},
         "haproxy": haproxy,
+        **_tripped(report.tripped),
     }
+
+
+def _tripped(breaker: Breaker) -> dict[str, Any]:
+    if not breaker.tripped:
+        return {}
+    return {"tripped": {"revision": breaker.canary, "message": breaker.tripped}}
 
 
 def _slot(report: Report, slot: str, revision: str) -> dict[str, Any]:

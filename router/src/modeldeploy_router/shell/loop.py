@@ -5,8 +5,9 @@ The loop: look at what is wanted and at what HAProxy has, decide, do, look again
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from modeldeploy_router.core.breaker import Breaker, guarded, watch
 from modeldeploy_router.core.config import PROTOCOLS, Content, server_name
 from modeldeploy_router.core.counters import Count, Key, Ledger, count_slots
 from modeldeploy_router.core.plan import Plan, decide, map_entries
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 AWAITING_SECONDS = 0.05
 LINGERING_SECONDS = 1.0
 RESTING_SECONDS = 10.0
+# Between two looks while a canary gets requests: it must be out a second after a burst of failures.
+WATCHING_SECONDS = 0.2
 # Endpoints that do not even refuse a check keep a new router from being ready for no longer than
 # this.
 FIRST_CHECKS_SECONDS = 10.0
@@ -38,6 +41,7 @@ class Loop:
     is_ready: bool = False
     confirmed: Routing | None = None
     _known: Known = field(default_factory=Known)
+    _breaker: Breaker = field(default_factory=Breaker)
     _applied: float = 0.0
     _checks_since: float | None = None
     _leaving: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -62,8 +66,10 @@ class Loop:
         with self._lock:
             self._ledger, self._known = ledger, known
             self._leaving = {}
+            # HAProxy's counts begin at 0, and with them the breaker's; what is out stays out.
+            self._breaker = replace(self._breaker, samples=())
         servers = {slot: addresses.used for slot, addresses in known.pools.items()}
-        return Content(map_entries(known.routing), servers)
+        return Content(map_entries(guarded(known.routing, self._breaker)), servers)
 
     def run(self, knowledge: Knowledge, stopped: threading.Event) -> None:
         """
@@ -98,6 +104,7 @@ class Loop:
                 totals=self._ledger.totals(counts),
                 started=self.haproxy.started,
                 applied=self._applied,
+                tripped=self._breaker,
                 responses=responses_in(rows),
             )
 
@@ -106,17 +113,35 @@ class Loop:
             return RESTING_SECONDS
         used = {slot: addresses.used for slot, addresses in known.pools.items()}
         seen = self.haproxy.observe()
-        plan = decide(known.routing, used, seen, self._leaving, time.monotonic())
+        self._watch(known.routing, seen)
+        routing = guarded(known.routing, self._breaker)
+        plan = decide(routing, used, seen, self._leaving, time.monotonic())
         self._leaving = plan.leaving
         if plan.entries is not None:
-            self._book(known.routing)
+            self._book(routing)
             self.haproxy.replace_map(plan.entries)
         self.haproxy.run(plan.commands)
         if plan.entries is not None or plan.commands:
             seen = self.haproxy.observe()
         self._confirm(known, seen)
         self.is_ready = self.is_ready or self._is_checked(used, known, seen)
-        return _pause(plan)
+        pause = _pause(plan)
+        return min(pause, WATCHING_SECONDS) if routing.weight else pause
+
+    def _watch(self, routing: Routing, seen: Seen) -> None:
+        """
+        Look whether a burst of the canary's requests has failed.
+        """
+        if not routing.weight:
+            self._breaker = Breaker()
+            return
+        before = self._breaker
+        counts = count_slots(*self.haproxy.counters())
+        stable = seen.servers.get(f"rest_{routing.stable}", {}).values()
+        is_up = any(server.up for server in stable)
+        self._breaker = watch(before, routing, counts, stable_is_up=is_up)
+        if self._breaker.tripped and not before.tripped:
+            log.warning("The canary %s is out: %s.", self._breaker.canary, self._breaker.tripped)
 
     def _book(self, routing: Routing) -> None:
         counts: dict[Key, Count] = count_slots(*self.haproxy.counters())
@@ -127,7 +152,9 @@ class Loop:
         routing = known.routing
         with self._lock:
             self._known = known
-            if routing == self.confirmed or routing is None or map_entries(routing) != seen.entries:
+            if routing == self.confirmed or routing is None:
+                return
+            if map_entries(guarded(routing, self._breaker)) != seen.entries:
                 return
             self.confirmed = routing
             self._applied = time.time()

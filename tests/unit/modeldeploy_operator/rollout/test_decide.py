@@ -9,20 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence, Latency
-from modeldeploy_operator.analysis.judge import UNSEEN, Analysis, Record
 from modeldeploy_operator.rollout import steps
 from modeldeploy_operator.rollout.decide import decide
-from modeldeploy_operator.rollout.decision import POLL_HELD, POLL_PODS, POLL_ROUTERS, Wanted
+from modeldeploy_operator.rollout.decision import POLL_PODS, POLL_ROUTERS, Wanted
 from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Rejected, Undo
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Router, Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
-from modeldeploy_operator.rollout.trial import is_needed
 from testkit.objects import NOW
 from testkit.world import revision, steps_of
 
 STEPS = steps_of(10, 50, hold=60)
-CHECKS = (Check("slow", Latency(0.2, share=0.01)),)
 V1 = Wanted(revision("v1"), 2, STEPS, progress_deadline=30)
 V2 = replace(V1, revision=revision("v2"))
 STABLE = Memory(stable=revision("v1"))
@@ -410,31 +406,6 @@ def test_an_undo_lasts_until_another_revision_is_wanted() -> None:
     assert (decision.reason, decision.memory.undo) == ("Undone", undone.undo)
     wished = decide(replace(V2, revision=revision("v3")), undone, _seen(v1=2), NOW)
     assert wished.memory.undo is None
-
-
-def test_a_check_that_cannot_be_measured_holds_the_step() -> None:
-    """
-    An error in measuring is not a bad measurement: the step waits, whatever its hold says.
-    """
-    wanted = replace(V2, criteria=Criteria(CHECKS, min_requests=1))
-    held = replace(CANARY, step_started_at=NOW - timedelta(hours=1), had_traffic=True)
-    memory = replace(STABLE, canary=held)
-    seen = replace(_seen(TENTH, v1=2, v2=1), evidence=Evidence(problems={"slow": "no metrics"}))
-    decision = decide(wanted, memory, seen, NOW)
-    assert decision.reason == "CheckUnmeasured"
-    assert decision.message == "The check slow cannot be measured: no metrics"
-    assert decision.look_again_at == NOW + POLL_HELD
-
-
-def test_a_canary_that_failed_a_check_serves_for_nobody() -> None:
-    """
-    It does not stand in for a stable revision that is down: nobody is helped by wrong answers.
-    """
-    failed = Analysis(NOW, 0, (Record("slow", "", failure="All were slow."),))
-    canary = replace(CANARY, had_traffic=True, analysis=failed)
-    seen = _seen(TENTH, v1=0, v2=1)
-    assert not is_needed(revision("v1"), canary, seen)
-    assert is_needed(revision("v1"), replace(canary, analysis=UNSEEN), seen)
 
 
 def test_edited_steps_restart_nothing() -> None:
