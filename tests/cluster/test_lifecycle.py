@@ -14,7 +14,6 @@ import pytest
 from modeldeploy_operator.cluster.port import GoneError
 from testkit.cluster import (
     MODEL,
-    OPERATOR_NAMESPACE,
     Cluster,
     Deployed,
     apply,
@@ -186,9 +185,7 @@ def test_an_operator_at_rest_writes_nothing_and_costs_next_to_nothing() -> None:
 
     async def scenario(cluster: Cluster) -> None:
         deployed = await given(cluster, "at-rest")
-        path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods"
-        selector = {"labelSelector": "app.kubernetes.io/name=modeldeploy"}
-        (pod,) = (await cluster.kube.get(path, selector))["items"]
+        (pod,) = await cluster.operator_pods()
         (process,) = processes_of(pod, "modeldeploy_operator")
         for number in range(3):
             # An annotation that means nothing makes the operator look, and changes nothing else.
