@@ -69,7 +69,9 @@ class Server:
         reloader = self._make_reloader(models, directory)
         self._config_file = _config_file(settings, reloader)
         self._control = listening.control_server(settings, reloader, directory)
-        management = ModelManagement(reloader, self._observing.metrics)
+        management = ModelManagement(
+            reloader, self._observing.metrics, may_reload=settings.enable_reload_config_request
+        )
         methods = Methods(directory, calls, options, management)
         self._grpc = listening.grpc_server(settings, methods, self._readiness, observer)
         self._observing.metrics.add_source(self._counted)

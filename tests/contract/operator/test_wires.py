@@ -205,6 +205,7 @@ def test_the_server_takes_the_flags_that_it_gets() -> None:
     settings = runtime_settings.parse(template["spec"]["containers"][0]["args"], image)
     assert (settings.model_name, settings.port, settings.rest_api_port) == ("mnist", 8500, 8501)
     assert settings.model_base_path == "/models/mnist"
+    assert not settings.enable_reload_config_request
 
 
 def _fetcher(tmp_path: Path) -> list[str]:

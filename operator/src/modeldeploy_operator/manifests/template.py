@@ -155,6 +155,8 @@ def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str
             f"--model_base_path=/models/{model}",
             *(["--max_num_load_retries=0"] if ours else []),
             *spec.server.args,
+            # Last, so that nothing undoes it: what a pod serves is what its revision says.
+            *(["--enable_reload_config_request=false"] if ours else []),
         ],
         "ports": [
             {"name": "grpc", "containerPort": names.GRPC_PORT},

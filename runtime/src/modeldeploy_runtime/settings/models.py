@@ -38,6 +38,12 @@ class ModelFlags:
     control_host: str = flag(
         "127.0.0.1", "The address at which the control port listens.", ours=True
     )
+    enable_reload_config_request: bool = flag(
+        default=True,
+        help_text="Let ModelService.HandleReloadConfigRequest replace what is served. Without it, "
+        "the method answers PERMISSION_DENIED.",
+        ours=True,
+    )
     allow_version_labels_for_unavailable_models: bool = flag(
         default=False,
         help_text="Let a new label name a version that nothing tells to be there or to come.",

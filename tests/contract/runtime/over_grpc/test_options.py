@@ -15,6 +15,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow_serving.apis import (
+    model_management_pb2,
+    model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
     session_service_pb2,
@@ -42,6 +44,7 @@ def optional(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "--enable_serialization_as_tensor_content",
         "--enable_signature_method_name_check",
         "--enable_session_run",
+        "--enable_reload_config_request=false",
         "--grpc_max_threads=1",
     )
     with running(folder, f"--model_config_file={config}", *flags) as server:
@@ -245,3 +248,21 @@ def test_a_long_run_is_not_waited_for(stub: Any) -> None:
     request = _request("slow", n=np.array([300_000], np.int32))
     assert _failure(stub.Predict, request, timeout=0.2)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
     assert time.monotonic() - started < 2
+
+
+def test_what_is_served_stays_where_a_flag_says_so(
+    open_channel: grpc.Channel, optional: ModelServer
+) -> None:
+    """
+    A reload is refused in one sentence, whatever it asks for, and nothing changes.
+    """
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.model_config_list.SetInParent()
+    reload = model_service_pb2_grpc.ModelServiceStub(open_channel).HandleReloadConfigRequest
+    code, sentence = _failure(reload, request)
+    assert code == grpc.StatusCode.PERMISSION_DENIED
+    assert sentence == (
+        "What this server serves cannot be replaced over gRPC: it was started with "
+        "--enable_reload_config_request=false."
+    )
+    assert {model["name"] for model in optional.get("/v1/models").json["models"]} == set(NAMES)

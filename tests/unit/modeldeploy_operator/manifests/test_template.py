@@ -42,6 +42,7 @@ def test_the_server_sees_a_local_path() -> None:
         "--model_name=mnist",
         "--model_base_path=/models/mnist",
         "--max_num_load_retries=0",
+        "--enable_reload_config_request=false",
     ]
 
 

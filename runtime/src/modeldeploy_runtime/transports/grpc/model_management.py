@@ -23,9 +23,10 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_:]")
 class ModelManagement:
     """Safe to call from any number of threads."""
 
-    def __init__(self, reloader: Reloader, metrics: Metrics) -> None:
+    def __init__(self, reloader: Reloader, metrics: Metrics, *, may_reload: bool = True) -> None:
         self._reloader = reloader
         self._metrics = metrics
+        self._may_reload = may_reload
 
     def reload(self, request: Any, asked: Asked) -> Any:
         """
@@ -35,6 +36,12 @@ class ModelManagement:
             ServingError: The configuration is refused, and nothing has changed; or it is applied,
                 and not every new model is available.
         """
+        if not self._may_reload:
+            raise errors.ServingError(
+                "What this server serves cannot be replaced over gRPC: it was started with "
+                "--enable_reload_config_request=false.",
+                errors.Code.PERMISSION_DENIED,
+            )
         if not request.config.HasField("model_config_list"):
             raise errors.InvalidArgumentError(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
