@@ -67,23 +67,39 @@ def faults(
                 f"Illegal to change a model's platform. For model {name} platform was "
                 f"{before.platform} and new platform requested is {model.platform}"
             )
-        labels = {} if before is None else before.labels
-        for label, version in sorted(model.labels.items()):
-            if labels.get(label) == version or (any_label and label not in labels):
-                continue
-            if not _may_label(before, model, version, statuses):
-                yield errors.PreconditionError(
-                    f"Request to assign label to version {version} of model {name}, which is not "
-                    "currently available for inference"
-                )
+        known = [status for status in statuses(name) if status.state in _ALIVE]
+        yield from _label_faults(before, model, known, any_label=any_label)
+
+
+def _label_faults(
+    before: ServedModel | None,
+    model: ServedModel,
+    known: Sequence[VersionStatus],
+    *,
+    any_label: bool,
+) -> Iterator[errors.ServingError]:
+    labels = {} if before is None else before.labels
+    versions = {status.text for status in known}
+    for label, version in sorted(model.labels.items()):
+        if labels.get(label) == version:
+            continue
+        if label in versions:
+            yield errors.InvalidArgumentError(
+                f'Model {model.name} has the label "{label}", which is one of its versions.'
+            )
+        is_free = any_label and label not in labels
+        if not is_free and not _may_label(before, model, version, known):
+            yield errors.PreconditionError(
+                f"Request to assign label to version {version} of model {model.name}, which is not "
+                "currently available for inference"
+            )
 
 
 def _may_label(
-    before: ServedModel | None, model: ServedModel, version: int, statuses: Statuses
+    before: ServedModel | None, model: ServedModel, version: int, known: Sequence[VersionStatus]
 ) -> bool:
     """Tell whether a version answers, or is expected to: the label then waits for it."""
-    known = {status.version for status in statuses(model.name) if status.state in _ALIVE}
-    if version in known:
+    if any(status.version == version for status in known):
         return True
     if isinstance(model.policy, Specific):
         return version in model.policy.versions

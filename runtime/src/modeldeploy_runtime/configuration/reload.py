@@ -41,11 +41,11 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What has come of one model: if not well, why, and for which version."""
+    """What has come of one model: if not well, why, and for which version as people know it."""
 
     outcome: Outcome
     message: str = ""
-    version: int | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,11 @@ class Reloader:
         for status in known:
             if status.state in _UNDER_WAY:
                 return Standing(
-                    Outcome.LOADING, f"It is in state {status.state.value}.", status.version
+                    Outcome.LOADING, f"It is in state {status.state.value}.", status.text
                 )
         for status in known:
             if status.error:
-                return Standing(Outcome.FAILED, f"{status.error}", status.version)
+                return Standing(Outcome.FAILED, f"{status.error}", status.text)
         if problem:
             return Standing(Outcome.MISSING, problem)
         return Standing(Outcome.LOADING, "Its versions are looked at a second time.")

@@ -7,8 +7,8 @@ from typing import Any
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.protos import messages
-from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.servables.errors import Code
+from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.servables.states import State, VersionStatus
 
 _STATES: dict[State, int] = {
@@ -20,15 +20,17 @@ _STATES: dict[State, int] = {
 }
 
 
-def status(directory: Directory, name: str, version: int | None) -> Any:
+def status(directory: Directory, selector: Selector) -> Any:
     """
     Make a GetModelStatusResponse, the newest version first.
+
+    It has room for numbers alone: ``model`` tells the names of versions.
 
     Raises:
         NotFoundError: Nothing is known of the model or the version.
     """
     response = messages.GetModelStatusResponse()
-    for known in directory.statuses(name, version):
+    for known in directory.statuses(selector):
         code = known.error.code if known.error else Code.OK
         response.model_version_status.add(
             version=known.version,
@@ -44,35 +46,47 @@ def status(directory: Directory, name: str, version: int | None) -> Any:
 def models(directory: Directory) -> list[dict[str, Any]]:
     """Describe all configured models, by name; one may have no version yet."""
     return [
-        _describe(name, directory.labels(name), directory.versions(name))
+        _describe(name, directory.labels(name), known, known)
         for name in sorted(directory.names)
+        for known in (directory.versions(name),)
     ]
 
 
-def model(directory: Directory, name: str, version: int | None) -> dict[str, Any]:
+def model(directory: Directory, selector: Selector) -> dict[str, Any]:
     """
     Describe one model with its labels and its versions, or the version that is named.
 
     Raises:
         NotFoundError: Nothing is known of the model or the version.
     """
-    return _describe(name, directory.labels(name), directory.statuses(name, version))
+    labels = directory.labels(selector.name)
+    known = directory.versions(selector.name)
+    return _describe(selector.name, labels, known, directory.statuses(selector))
 
 
 def _describe(
-    name: str, labels: Mapping[str, int], known: Iterable[VersionStatus]
+    name: str,
+    labels: Mapping[str, int],
+    known: Iterable[VersionStatus],
+    shown: Iterable[VersionStatus],
 ) -> dict[str, Any]:
     return {
         "name": name,
-        "labels": {label: str(number) for label, number in sorted(labels.items())},
-        "versions": [_version(version, labels) for version in known],
+        "labels": by_label(labels, known),
+        "versions": [_version(version, labels) for version in shown],
     }
+
+
+def by_label(labels: Mapping[str, int], known: Iterable[VersionStatus]) -> dict[str, str]:
+    """Write the versions of labels as people know them, as far as anything is known of them."""
+    texts = {version.version: version.text for version in known}
+    return {label: texts.get(number, str(number)) for label, number in sorted(labels.items())}
 
 
 def _version(known: VersionStatus, labels: Mapping[str, int]) -> dict[str, Any]:
     code = known.error.code if known.error else Code.OK
     return {
-        "version": ids.text(known.version, known.name),
+        "version": known.text,
         "state": known.state.value,
         "status": {
             "error_code": code.name,

@@ -89,26 +89,30 @@ class Directory:
         )
 
     def _is_named(self, name: str, label: str) -> bool:
-        """Tell whether a label is the name of a version that answers, and that is no number."""
+        """Tell whether a label is the name of a version, and no number."""
         if ids.parse_number(label) is not None:
             return False
-        return self._is(name, ids.version_number(label), State.AVAILABLE)
+        number = ids.version_number(label)
+        return any(status.version == number for status in self._manager.statuses(name))
 
-    def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
+    def statuses(self, selector: Selector) -> list[VersionStatus]:
         """
-        List the versions of a model, or the one that is named.
+        List the versions of a model, or the one that a selector names; labels do not narrow.
 
         Raises:
             NotFoundError: Nothing is known of it.
         """
+        name = selector.name
         found = self._manager.statuses(name)
         if not found:
             raise errors.NotFoundError(f"Could not find any versions of model {name}")
-        if version is None:
+        if selector.version is None:
             return found
-        named = [status for status in found if status.version == version]
+        named = [status for status in found if status.version == selector.version]
         if not named:
-            raise errors.NotFoundError(f"Could not find version {version} of model {name}")
+            raise errors.NotFoundError(
+                f"Could not find version {selector.version_text} of model {name}"
+            )
         return named
 
     def is_available(self, name: str) -> bool:

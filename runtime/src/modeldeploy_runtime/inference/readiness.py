@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modeldeploy_runtime.inference.directory import Directory
-from modeldeploy_runtime.servables.errors import NotFoundError
 
 
 @dataclass(slots=True)
@@ -37,10 +36,10 @@ class Readiness:
         }
 
     def _reason(self, name: str) -> str:
-        try:
-            newest = self.directory.statuses(name)[0]
-        except NotFoundError:
+        known = self.directory.versions(name)
+        if not known:
             return self.problem_of(name) or "It has no version yet."
+        newest = known[0]
         why = newest.error or newest.problem
         said = f": {why}" if why else ""
-        return f"Version {newest.name or newest.version} is in state {newest.state.value}{said}"
+        return f"Version {newest.text} is in state {newest.state.value}{said}"

@@ -8,7 +8,7 @@ A servable moves one way only.  ``AVAILABLE`` is published after requests can re
 import enum
 from dataclasses import dataclass
 
-from modeldeploy_runtime.servables import errors
+from modeldeploy_runtime.servables import errors, ids
 from modeldeploy_runtime.servables.ids import ServableId
 
 
@@ -53,6 +53,11 @@ class VersionStatus:
     since: float = 0.0
     load_seconds: float = 0.0
     memory_bytes: int = 0
+
+    @property
+    def text(self) -> str:
+        """The version as people know it."""
+        return ids.text(self.version, self.name)
 
 
 @dataclass(frozen=True, slots=True)

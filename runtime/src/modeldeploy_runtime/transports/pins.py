@@ -39,18 +39,26 @@ def choose(named: Selector, headers: Iterable[tuple[str, str]]) -> Selector:
 
 def _version(name: str, text: str) -> Selector:
     if not text or ids.is_too_large(text):
-        raise InvalidArgumentError(f'{VERSION} must be the number of a version, not "{text}".')
+        raise InvalidArgumentError(
+            f'{VERSION} must be the number or name of a version, not "{text}".'
+        )
     return Selector.of_version(name, text)
 
 
 def _join(named: Selector, pin: Selector) -> Selector:
     if named.version is None and named.label is None:
         return replace(pin, name=named.name)
-    if named != pin:
+    if named != pin and not _is_same_name(named, pin):
         raise InvalidArgumentError(
             f"The request asks for {_show(named)} and for {_show(pin)}; it may ask for one only."
         )
     return named
+
+
+def _is_same_name(one: Selector, other: Selector) -> bool:
+    """Tell whether a version and a label are one name, which is no number and so a version's."""
+    names = {selector.label or selector.version_text for selector in (one, other)}
+    return len(names) == 1 and ids.parse_number(names.pop()) is None
 
 
 def _show(selector: Selector) -> str:

@@ -90,7 +90,7 @@ def test_it_tells_what_is_served(control: _Control) -> None:
     assert configured["name"] == HALF
     assert configured["version_labels"] == {"stable": "2"}
     told = answer.json["models"][HALF]
-    assert (told["outcome"], told["labels"]) == ("available", {"stable": 2})
+    assert (told["outcome"], told["labels"]) == ("available", {"stable": "2"})
     assert {"version": "2", "state": "AVAILABLE", "error": ""} in told["versions"]
     again = answer.json["config"]
     assert control.request("POST", "/v1/config", str(again).replace("'", '"').encode()).json == {

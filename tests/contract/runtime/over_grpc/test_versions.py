@@ -61,9 +61,9 @@ def test_pins(predictions: Any, choice: Any, metadata: Any, version: int) -> Non
         ),
         (
             {},
-            [(VERSION, "one")],
+            [(VERSION, "")],
             grpc.StatusCode.INVALID_ARGUMENT,
-            'x-model-version must be the number of a version, not "one".',
+            'x-model-version must be the number or name of a version, not "".',
         ),
         (
             {},

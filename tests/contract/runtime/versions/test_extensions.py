@@ -20,8 +20,10 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 from tensorflow_serving.apis import (
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -107,6 +109,10 @@ def serving(folder: Path, web: str, packages: Path) -> Iterator[ModelServer]:
         "--version_names=any",
         "--refuse_incompatible_versions",
         "--storage_poll_longest_wait=1s",
+        "--access_log=json",
+        f"--request_logging_prefix={folder}/logged/",
+        "--request_logging_rate=1",
+        "--request_logging_file_age=1s",
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(packages))
@@ -202,6 +208,59 @@ def test_a_version_of_any_name(serving: ModelServer, channel: grpc.Channel) -> N
         .model_version_status
     )
     assert known.version == number
+
+
+@pytest.mark.requirement("row-6")
+def test_what_is_told_of_a_version_of_any_name(
+    serving: ModelServer, channel: grpc.Channel, folder: Path
+) -> None:
+    """
+    Lists, metadata, headers, metrics, both logs and errors call a version by its name.
+    """
+    [model] = [m for m in serving.get("/v1/models").json["models"] if m["name"] == "named"]
+    assert [version["version"] for version in model["versions"]] == [NEW]
+    full = serving.get(f"/v1/models/named/versions/{NEW}?view=full").json
+    assert [version["version"] for version in full["versions"]] == [NEW]
+    spec = serving.get(f"/v1/models/named/versions/{NEW}/metadata").json["model_spec"]
+    assert spec == {"name": "named", "signature_name": "", "version_label": NEW}
+    missing = serving.get("/v1/models/named/versions/none")
+    assert (missing.status, missing.error) == (404, "Could not find version none of model named")
+    answer, call = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict.with_call(
+        _request("named", label=NEW), timeout=30, metadata=(("x-model-version", NEW),)
+    )
+    assert answer.model_spec.version_label == NEW
+    assert ("x-model-version", NEW) in call.trailing_metadata()
+    metrics = serving.get("/monitoring/prometheus/metrics").body.decode()
+    assert f'model="named",signature="serving_default",version="{NEW}"' in metrics
+    serving.wait(lambda: f'"version": "{NEW}"' in serving.log, "the access log")
+    needle = NEW.encode()
+
+    def is_logged() -> bool:
+        return any(needle in file.read_bytes() for file in folder.glob("logged/*"))
+
+    serving.wait(is_logged, "the request log")
+
+
+@pytest.mark.requirement("row-6")
+def test_a_label_is_no_version(serving: ModelServer, channel: grpc.Channel, folder: Path) -> None:
+    """
+    A configuration with a label that is called as a version is refused, and nothing changes.
+    """
+    request = model_management_pb2.ReloadConfigRequest()
+    text = (folder / "models.config").read_text()
+    text_format.Parse(text, request.config)
+    named = next(c for c in request.config.model_config_list.config if c.name == "named")
+    named.version_labels[NEW] = 1
+    with pytest.raises(grpc.RpcError) as caught:
+        model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(
+            request, timeout=30
+        )
+    error: Any = caught.value
+    assert (error.code(), error.details()) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        f'Model named has the label "{NEW}", which is one of its versions.',
+    )
+    assert serving.predict(f"named/labels/{NEW}", {"instances": [1.0]}).status == 200
 
 
 def test_a_storage_elsewhere(serving: ModelServer, folder: Path, models: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from modeldeploy_runtime.configuration import changes
 from modeldeploy_runtime.configuration.changes import Change
+from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.servables.errors import Code
 from modeldeploy_runtime.servables.states import State, VersionStatus
 from modeldeploy_runtime.sources.models import ServedModel
@@ -125,3 +126,22 @@ def test_any_label() -> None:
     """
     assert _faults(_model(), LABELLED, any_label=True) == []
     assert _faults(_model(labels={"a": 1}), LABELLED, any_label=True) == [REFUSED]
+
+
+def test_a_label_is_no_version() -> None:
+    """
+    A label that is called as a version of its model is refused, by number and by name.
+    """
+    named = VersionStatus(ids.version_number("spring"), State.LOADING, name="spring")
+    known = [VersionStatus(7, State.AVAILABLE, name="007"), named]
+    for label in ("7", "spring"):
+        new = {"m": _model(labels={label: 7})}
+        found = changes.faults({"m": _model()}, new, lambda _: known, any_label=True)
+        assert [(fault.code, fault.message) for fault in found] == [
+            (
+                Code.INVALID_ARGUMENT,
+                f'Model m has the label "{label}", which is one of its versions.',
+            )
+        ]
+    new = {"m": _model(labels={"007": 7})}
+    assert not list(changes.faults({"m": _model()}, new, lambda _: known, any_label=True))

@@ -68,8 +68,8 @@ def test_every_outcome() -> None:
         name: ModelResult(change, Standing(*standing))
         for name, change, *standing in (
             ("good", Change.ADDED, Outcome.AVAILABLE),
-            ("broken", Change.ADDED, Outcome.FAILED, "It is broken.", 1),
-            ("slow", Change.ADDED, Outcome.LOADING, "It is in state LOADING.", 1),
+            ("broken", Change.ADDED, Outcome.FAILED, "It is broken.", "1"),
+            ("slow", Change.ADDED, Outcome.LOADING, "It is in state LOADING.", "1"),
             ("missing", Change.ADDED, Outcome.MISSING, "There is no folder."),
             ("unseen", Change.ADDED, Outcome.LOADING, NOT_LOOKED),
             ("kept", Change.UNCHANGED, Outcome.AVAILABLE),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modeldeploy_runtime.inference.readiness import Readiness
-from modeldeploy_runtime.servables.errors import NotFoundError
+from modeldeploy_runtime.servables.states import VersionStatus
 
 
 @dataclass
@@ -21,8 +21,8 @@ class _Directory:
     def is_available(self, name: str) -> bool:
         return name in self.available
 
-    def statuses(self, name: str) -> Any:
-        raise NotFoundError(name)
+    def versions(self, _name: str) -> list[VersionStatus]:
+        return []
 
 
 def test_a_model_that_is_added_takes_no_readiness_away() -> None:

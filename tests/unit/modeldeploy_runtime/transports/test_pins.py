@@ -22,6 +22,13 @@ VERSION, LABEL = pins.VERSION, pins.LABEL
         (Selector("m"), [(VERSION, "3"), (VERSION, "3")], Selector("m", version=3)),
         (Selector("m", version=3), [(VERSION, "3")], Selector("m", version=3)),
         (Selector("m", label="a"), [(LABEL, "a")], Selector("m", label="a")),
+        (Selector("m"), [(VERSION, "spring")], Selector.of_version("m", "spring")),
+        (Selector("m", label="spring"), [(VERSION, "spring")], Selector("m", label="spring")),
+        (
+            Selector.of_version("m", "spring"),
+            [(LABEL, "spring")],
+            Selector.of_version("m", "spring"),
+        ),
     ],
 )
 def test_choice(named: Selector, headers: list[tuple[str, str]], expected: Selector) -> None:
@@ -50,14 +57,24 @@ def test_choice(named: Selector, headers: list[tuple[str, str]], expected: Selec
             'The request asks for version 3 and for the label "a"; it may ask for one only.',
         ),
         (
+            Selector("m", label="3"),
+            [(VERSION, "3")],
+            'The request asks for the label "3" and for version 3; it may ask for one only.',
+        ),
+        (
+            Selector.of_version("m", "spring"),
+            [(VERSION, "summer")],
+            "The request asks for version spring and for version summer; it may ask for one only.",
+        ),
+        (
             Selector("m"),
             [(VERSION, "")],
-            'x-model-version must be the number of a version, not "".',
+            'x-model-version must be the number or name of a version, not "".',
         ),
         (
             Selector("m"),
             [(VERSION, str(1 << 63))],
-            'x-model-version must be the number of a version, not "9223372036854775808".',
+            'x-model-version must be the number or name of a version, not "9223372036854775808".',
         ),
     ],
 )

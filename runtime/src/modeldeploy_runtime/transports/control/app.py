@@ -16,9 +16,10 @@ from urllib.parse import parse_qs
 from google.protobuf import json_format
 
 from modeldeploy_runtime.configuration.reload import ModelResult, Reloader, Standing
+from modeldeploy_runtime.inference import describe
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.protos import messages
-from modeldeploy_runtime.servables.errors import InvalidArgumentError, NotFoundError, ServingError
+from modeldeploy_runtime.servables.errors import InvalidArgumentError, ServingError
 from modeldeploy_runtime.sources import config_file
 from modeldeploy_runtime.transports.rest import errors
 
@@ -80,20 +81,18 @@ class ControlApp:
         }
 
     def _model(self, name: str) -> dict[str, Any]:
-        try:
-            known = self._directory.statuses(name)
-        except NotFoundError:
-            known = []
+        known = self._directory.versions(name)
         versions = [
             {
-                "version": str(status.version),
+                "version": status.text,
                 "state": status.state.value,
                 "error": str(status.error or ""),
             }
             for status in known
         ]
         standing = _standing(self._reloader.standing(name))
-        return {**standing, "versions": versions, "labels": self._directory.labels(name)}
+        labels = describe.by_label(self._directory.labels(name), known)
+        return {**standing, "versions": versions, "labels": labels}
 
 
 def read(body: bytes) -> list[Any]:
@@ -151,7 +150,7 @@ async def _read(receive: Receive) -> bytes:
 
 def _standing(standing: Standing) -> dict[str, Any]:
     told: dict[str, Any] = {"outcome": standing.outcome.value, "message": standing.message}
-    return told if standing.version is None else {**told, "version": str(standing.version)}
+    return {**told, "version": standing.version} if standing.version else told
 
 
 def _result(result: ModelResult) -> dict[str, Any]:

@@ -107,5 +107,5 @@ def _failure(results: Mapping[str, ModelResult]) -> errors.ServingError | None:
 
 
 def _id(name: str, standing: Standing) -> str:
-    version = "" if standing.version is None else f" version: {standing.version}"
+    version = f" version: {standing.version}" if standing.version else ""
     return f"{{name: {name}{version}}}"

@@ -141,7 +141,7 @@ class Methods:
         if not request.HasField("model_spec"):
             raise errors.InvalidArgumentError("Missing ModelSpec")
         selector = pins.choose(asked_of.read(request.model_spec), asked.metadata)
-        response = describe.status(self._directory, selector.name, selector.version)
+        response = describe.status(self._directory, selector)
         asked.call.model = selector.name
         return response
 

@@ -155,9 +155,9 @@ def status(directory: Directory, selector: Selector, query: bytes, call: Call) -
     With ``view=full`` in the query they are described as in the list of all models.
     """
     if _query(query).get("view") == ["full"]:
-        described = describe.model(directory, selector.name, selector.version)
+        described = describe.model(directory, selector)
     else:
-        described = _as_dict(describe.status(directory, selector.name, selector.version))
+        described = _as_dict(describe.status(directory, selector))
     call.model = selector.name
     return Reply(200, _dump(described))
 
