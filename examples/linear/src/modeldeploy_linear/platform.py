@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modeldeploy_runtime.loaders.port import LoadOptions, Signature
+from modeldeploy_runtime.loaders.port import CallQueue, LoadOptions, Signature
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables.errors import LoadError, UnimplementedError
 from modeldeploy_runtime.servables.ids import ServableId
@@ -26,6 +26,8 @@ class Line:
 
     name = NAME
     is_cheap = True
+    # Each call is computed where it is made; with batching on, the server puts a queue around.
+    queue: CallQueue | None = None
 
     def __init__(self, slope: float, offset: float) -> None:
         self._slope, self._offset = np.float32(slope), np.float32(offset)
@@ -37,9 +39,11 @@ class Line:
             info.dtype = FLOAT.number
             info.tensor_shape.dim.add(size=-1)
 
-    def run(self, inputs: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Array]:
+    def run(
+        self, inputs: Mapping[str, Array], outputs: Iterable[str], deadline: float | None = None
+    ) -> dict[str, Array]:
         """
-        Compute the line.
+        Compute the line, which takes less than any deadline.
         """
         return dict.fromkeys(outputs, inputs["x"] * self._slope + self._offset)
 

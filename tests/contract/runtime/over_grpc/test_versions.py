@@ -61,9 +61,15 @@ def test_pins(predictions: Any, choice: Any, metadata: Any, version: int) -> Non
         ),
         (
             {},
-            [(VERSION, "")],
+            [(VERSION, "9223372036854775808")],
             grpc.StatusCode.INVALID_ARGUMENT,
-            'x-model-version must be the number or name of a version, not "".',
+            'x-model-version must be the number or name of a version, not "9223372036854775808".',
+        ),
+        (
+            {},
+            [(VERSION, "one")],
+            grpc.StatusCode.NOT_FOUND,
+            f"Servable not found for request: Specific({HALF}, one)",
         ),
         (
             {},
