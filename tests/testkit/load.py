@@ -74,6 +74,13 @@ class RestClient:
             self.close()
         return int(status_line.split()[1]), got, content
 
+    @property
+    def is_open(self) -> bool:
+        """
+        Return whether the next request goes over a connection that was used before.
+        """
+        return self._streams is not None and not self._streams[0].at_eof()
+
     async def predict(self, tally: Tally, body: bytes = b"{}") -> None:
         """
         Send one predict and count what came of it.

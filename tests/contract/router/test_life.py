@@ -158,8 +158,9 @@ class Leaving:
     """
     Clients with keep-alive connections, which stop when the router no longer lets them in.
 
-    In a cluster they would reach the other router then: a refused connection is no failure, but
-    everything that happens on an open one is.
+    In a cluster they would reach the other router then: a connection that is refused, or that the
+    kernel takes back because nobody had accepted it when the port was closed, is no failure, but
+    everything that happens on an accepted one is.
     """
 
     def __init__(self, router: Bench) -> None:
@@ -178,10 +179,11 @@ class Leaving:
     async def _rest(self) -> None:
         client = RestClient(self._router.address)
         while True:
-            seen = Tally()
+            seen, is_new = Tally(), not client.is_open
             await client.predict(seen)
             self._tally.versions.update(seen.versions)
-            if any("Connect call failed" in failure for failure in seen.failures):
+            refusals = ("Connect call failed", "Connection reset") if is_new else ()
+            if any(word in failure for failure in seen.failures for word in refusals):
                 break
             self._tally.failures.update(seen.failures)
             await asyncio.sleep(0.005)
