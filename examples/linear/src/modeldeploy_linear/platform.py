@@ -40,7 +40,10 @@ class Line:
             info.tensor_shape.dim.add(size=-1)
 
     def run(
-        self, inputs: Mapping[str, Array], outputs: Iterable[str], deadline: float | None = None
+        self,
+        inputs: Mapping[str, Array],
+        outputs: Iterable[str],
+        deadline: float | None = None,  # noqa: ARG002 - it never waits
     ) -> dict[str, Array]:
         """
         Compute the line, which takes less than any deadline.
