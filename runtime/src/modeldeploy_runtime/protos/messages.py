@@ -5,6 +5,7 @@ protobuf makes these classes while the program runs, so that no type checker can
 they are ``Any`` here and are handled in few places (``tensors``, ``loaders``, ``transports``).
 """
 
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from typing import Any
 
@@ -15,18 +16,29 @@ DESCRIPTOR_SET = "messages.pb"
 POOL = descriptor_pool.DescriptorPool()
 
 
-def _fill_pool() -> None:
+def _fill_pool() -> tuple[Any, ...]:
     files = descriptor_pb2.FileDescriptorSet()
     files.ParseFromString(resources.files(__package__).joinpath(DESCRIPTOR_SET).read_bytes())
     for file in files.file:
         POOL.Add(file)
+    found = [POOL.FindFileByName(file.name) for file in files.file]
+    return tuple(_classes(named for file in found for named in file.message_types_by_name.values()))
+
+
+def _classes(descriptors: Iterable[Any]) -> Iterator[Any]:
+    for descriptor in descriptors:
+        yield message_factory.GetMessageClass(descriptor)
+        yield from _classes(descriptor.nested_types)
 
 
 def _class(name: str) -> Any:
     return message_factory.GetMessageClass(POOL.FindMessageTypeByName(name))
 
 
-_fill_pool()
+# All of them, for ever.  protobuf makes the class of an inner message when it is first looked at,
+# and forgets it with its last message, in whichever thread that happens: that work is spared each
+# request, and no collection of garbage meets a class that another thread just uses.
+_KEPT = _fill_pool()
 
 AnyMessage: Any = _class("google.protobuf.Any")
 TensorProto: Any = _class("tensorflow.TensorProto")
