@@ -89,7 +89,8 @@ def test_watch(models: Path, tmp_path: Path) -> None:
         seen: dict[int, list[int]] = {0: [], 1: [], 2: []}
 
         def read(index: int, watch: Any) -> None:
-            seen[index] += [answer.status for answer in watch]
+            for answer in watch:
+                seen[index].append(answer.status)
 
         readers = [threading.Thread(target=read, args=pair) for pair in enumerate(watches)]
         for reader in readers:
@@ -97,6 +98,8 @@ def test_watch(models: Path, tmp_path: Path) -> None:
         server.wait_ready()
         for name in SERVICES:
             assert _check(channel, name) == SERVING
+        # The statuses are looked at ten times a second: what lasts shorter may stay untold.
+        server.wait(lambda: seen[0][1:] and seen[1][1:], "the second status", 10.0)
         server.terminate()
         server.wait(lambda: _check(channel, "") == NOT_SERVING, "NOT_SERVING", 0.9)
         assert _check(channel, "ModelService") == NOT_SERVING

@@ -23,7 +23,8 @@ from modeldeploy_runtime.transports.grpc import admission
 SERVICE = "grpc.health.v1.Health"
 MODEL_SERVICE = "ModelService"
 
-# How often the statuses that somebody watches are looked at, in seconds.
+# How often the statuses that somebody watches are looked at, in seconds: what lasts shorter may
+# not be told, as the protocol allows.
 _LOOK_SECONDS = 0.1
 _MOST_WATCHERS = 1000
 
@@ -108,7 +109,8 @@ class Health:
 
     def close(self) -> None:
         """End all streams, for which a server that stops would wait."""
-        self._is_closed = True
+        with self._lock:
+            self._is_closed = True
         self._changed.set()
 
     def _status(self, name: str) -> int | None:
@@ -135,7 +137,9 @@ class Health:
                 send(None)
                 return
             self._watchers.add(watcher)
-        context.add_callback(lambda: self._forget(watcher))
+        if not context.add_callback(lambda: self._forget(watcher)):
+            # The client has left already, and nobody would call.
+            self._forget(watcher)
         self._changed.set()
 
     def _forget(self, watcher: _Watcher) -> None:
@@ -151,7 +155,10 @@ class Health:
                 self._tell()
             except Exception:  # noqa: BLE001 - the next look must come, whatever this one met
                 _log.exception("Those who watch the health were not told.")
-        for watcher in tuple(self._watchers):
+        # Whoever came before the end is in the set by now, and nobody comes after it.
+        with self._lock:
+            watchers = tuple(self._watchers)
+        for watcher in watchers:
             _send(watcher, None)
 
     def _tell(self) -> None:
