@@ -72,6 +72,7 @@ def control(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         f"--tensorflow_session_config_file={session}",
         "--mixed_precision=bfloat16",
         "--xla_cpu_compilation_enabled",
+        "--allow_version_labels_for_unavailable_models",
     ]
     with running(folder, *flags) as server:
         server.wait_ready()
@@ -169,3 +170,27 @@ def test_the_session_flags(control: _Control) -> None:
     answer = control.server.predict(HALF, {"instances": [1.0, 2.0]})
     assert answer.json == {"predictions": [3.5, 4.0]}
     assert "has no effect" not in control.server.log
+
+
+def test_labels_of_versions_that_are_not_there(control: _Control) -> None:
+    """
+    With the flag a new label may name a version that nobody has, and one that moves may not.
+    """
+
+    def apply(version: int) -> Answer:
+        label = f'version_labels {{ key: "next" value: {version} }}'
+        return control.apply(control.entry(HALF, label))
+
+    assert control.apply(control.entry(HALF)).status == 200
+    assert apply(8).status == 200
+    missed = control.server.predict(f"{HALF}/labels/next", {"instances": [1.0]})
+    assert (missed.status, missed.error) == (
+        404,
+        f"Servable not found for request: Specific({HALF}, 8)",
+    )
+    refused = apply(9)
+    assert "Request to assign label to version 9 of model half_plus_two" in refused.error
+    assert refused.status == 400
+    assert apply(2).status == 200
+    answer = control.server.predict(f"{HALF}/labels/next", {"instances": [1.0]})
+    assert answer.json == {"predictions": [3.5]}

@@ -2,6 +2,7 @@
 A configuration that changes while the server runs: by its file and by gRPC.
 """
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,20 +181,27 @@ def test_refused_as_a_whole(
     assert _answer(reloaded, HALF)[0] == 404
 
 
-def test_only_lists_are_taken(reloaded: ModelServer) -> None:
+def test_only_lists_are_taken(reload: Reload, reloaded: ModelServer, marked: Path) -> None:
     """
-    A request without a list of models is refused.
+    A request without a list of models is refused, and so is a configuration of another kind.
     """
+    reload(_entry(marked, "slow"))
     with grpc.insecure_channel(reloaded.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        empty = model_management_pb2.ReloadConfigRequest()
-        assert _refusal(lambda: stub.HandleReloadConfigRequest(empty, timeout=30)) == (
-            grpc.StatusCode.INVALID_ARGUMENT,
-            (
-                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
-                "Only ModelConfigList is currently supported"
-            ),
-        )
+        custom = model_management_pb2.ReloadConfigRequest()
+        custom.config.custom_model_config.SetInParent()
+        for request in (model_management_pb2.ReloadConfigRequest(), custom):
+            refused = _refusal(
+                functools.partial(stub.HandleReloadConfigRequest, request, timeout=30)
+            )
+            assert refused == (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                (
+                    "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                    "Only ModelConfigList is currently supported"
+                ),
+            )
+    assert reloaded.predict("slow", {"instances": [1]}).status == 200
 
 
 def test_nobody_waits_for_what_is_not_there(
@@ -212,6 +220,20 @@ def test_nobody_waits_for_what_is_not_there(
     assert message.endswith("}, }. The configuration is applied.")
     assert _answer(reloaded, HALF) == (200, [3.5])
     assert reloaded.get("/readyz").status == 200
+
+
+def test_a_label_of_what_is_not_there(reload: Reload, reloaded: ModelServer, marked: Path) -> None:
+    """
+    While nothing has been found of a model, who asks for its label is told to come again.
+    """
+    code, _ = _refusal(lambda: reload(_entry(marked, "nowhere", _label("stable", 1))))
+    assert code is grpc.StatusCode.UNKNOWN
+    sentence = "Model labels does not init yet.stable"
+    assert _answer(reloaded, "nowhere/labels/stable") == (503, sentence)
+    assert _answer(reloaded, "nowhere/labels/other") == (
+        400,
+        "Unrecognized servable version label: other",
+    )
 
 
 def test_labels(reload: Reload, reloaded: ModelServer, marked: Path) -> None:

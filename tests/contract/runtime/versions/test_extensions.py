@@ -176,6 +176,28 @@ def test_a_version_that_a_package_refuses(serving: ModelServer, folder: Path) ->
     assert serving.predict("line", {"instances": [0.0]}).json == {"predictions": [0.5]}
 
 
+def test_a_platform_stays(serving: ModelServer, channel: grpc.Channel, folder: Path) -> None:
+    """
+    A reload may not give a model another platform; it changes nothing then.
+    """
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.model_config_list.config.add(
+        name="line", base_path=f"{folder}/line", model_platform="tensorflow"
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(
+            request, timeout=30
+        )
+    assert (caught.value.code(), caught.value.details()) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        (
+            "Illegal to change a model's platform. For model line platform was linear and new "
+            "platform requested is tensorflow"
+        ),
+    )
+    assert serving.predict("line", {"instances": [0.0]}).json == {"predictions": [0.5]}
+
+
 @pytest.mark.requirement("row-6")
 def test_a_version_of_any_name(serving: ModelServer, channel: grpc.Channel) -> None:
     """
