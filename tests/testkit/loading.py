@@ -98,7 +98,7 @@ class VersionLoader:
         Load, or fail as told.
         """
         if gate := self._models.gates.get(self._name):
-            gate.wait(5)
+            gate.wait(60)
         self._models.tries.append(str(self._version))
         if failures := self._models.failures.get(f"v{self._version}"):
             raise failures.pop(0)
@@ -126,7 +126,7 @@ def until(condition: Callable[[], Any]) -> None:
     """
     Wait for a condition.
     """
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)

@@ -5,6 +5,7 @@ The real model server as a process, and a plain way to talk to it.
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,16 +17,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 60.0
+# On a machine with much else to do.
+START_SECONDS = 150.0
+# Below the ports that kernels give to clients, and Kubernetes to services.
+_PORTS = range(12000, 30000)
+_reservations: list[socket.socket] = []
 
 
 def free_port() -> int:
     """
-    Find a port that nobody uses now.
+    Find a port that nobody uses, and that is nobody else's while this process lives.
+
+    A server cannot be asked for any port, as 0 switches it off.  So that no other test process
+    finds the same one before the server listens, a socket whose name tells the port reserves it.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(_PORTS)
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0modeldeploy-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            reservation.close()
+            continue
+        _reservations.append(reservation)
+        return port
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +193,9 @@ def running(folder: Path, *flags: str) -> Iterator[ModelServer]:
     server.start()
     try:
         yield server
+    except BaseException:
+        print(f"The server has said:\n{server.log}")  # noqa: T201 - pytest shows it
+        raise
     finally:
         server.end()
 

@@ -27,7 +27,10 @@ def _rate(output: str) -> float:
 
 
 @pytest.mark.requirement("row-3")
-@pytest.mark.parametrize(("version", "low", "high"), [(1, 8.0, 12.0), (2, 0.0, 6.0)])
+@pytest.mark.parametrize(
+    ("version", "low", "high"),
+    [pytest.param(1, 8.0, 12.0, marks=pytest.mark.long), (2, 0.0, 6.0)],
+)
 def test_error_rate(tmp_path: Path, version: int, low: float, high: float) -> None:
     """
     The client's error rate is the offline one, and version 2 is better than version 1.
