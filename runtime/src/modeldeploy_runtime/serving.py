@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from modeldeploy_runtime.configuration.watch import ConfigFileWatch
 from modeldeploy_runtime.inference.calls import Calls
 from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
-from modeldeploy_runtime.lifecycle.manager import Manager
 from modeldeploy_runtime.loaders.runs import RUNS
 from modeldeploy_runtime.observing import Observing
 from modeldeploy_runtime.servables.ids import ServableId
@@ -46,39 +45,45 @@ class Server:
     def __init__(self, settings: Settings, models: Iterable[ServedModel]) -> None:
         self._settings = settings
         models = list(models)
-        self._observing = Observing(settings, lambda: _statuses(self._lifecycle.manager, directory))
+        self._observing = Observing(settings, self._statuses)
         self._observing.configure(models)
         observer = self._observing.observer
         self._lifecycle = Lifecycle(settings, models, self._observing.metrics)
         manager, self._source = self._lifecycle.manager, self._lifecycle.source
-        directory = Directory(manager, {model.name: model.labels for model in models})
-        self._readiness = Readiness(directory, self._source.problem)
-        if batching := self._lifecycle.batching:
-            self._observing.metrics.add_source(lambda: families.read(batching))
-        calls = Calls(
-            directory,
-            self._observing.request_log,
-            check_method_names=settings.enable_signature_method_name_check,
-        )
-        self._app = listening.rest_app(settings, directory, calls, self._readiness, observer)
+        self._directory = Directory(manager, {model.name: model.labels for model in models})
+        self._readiness = Readiness(self._directory, self._source.problem)
+        reloader = self._make_reloader(models)
+        calls = self._make_calls()
+        methods = self._make_methods(calls, reloader)
+        self._app = listening.rest_app(settings, self._directory, calls, self._readiness, observer)
         self._rest = listening.rest_server(settings, self._app)
-        options = GrpcOptions(
-            tensor_content=settings.enable_serialization_as_tensor_content,
-            session_run=settings.enable_session_run,
-        )
-        reloader = self._make_reloader(models, directory)
-        self._config_file = _config_file(settings, reloader)
-        self._control = listening.control_server(settings, reloader, directory)
-        management = ModelManagement(
-            reloader, self._observing.metrics, may_reload=settings.enable_reload_config_request
-        )
-        methods = Methods(directory, calls, options, management)
         self._grpc = listening.grpc_server(settings, methods, self._readiness, observer)
+        self._control = listening.control_server(settings, reloader, self._directory)
+        self._config_file = _config_file(settings, reloader)
         self._observing.metrics.add_source(self._counted)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
-    def _make_reloader(self, models: Iterable[ServedModel], directory: Directory) -> Reloader:
+    def _make_calls(self) -> Calls:
+        return Calls(
+            self._directory,
+            self._observing.request_log,
+            check_method_names=self._settings.enable_signature_method_name_check,
+        )
+
+    def _make_methods(self, calls: Calls, reloader: Reloader) -> Methods:
+        options = GrpcOptions(
+            tensor_content=self._settings.enable_serialization_as_tensor_content,
+            session_run=self._settings.enable_session_run,
+        )
+        management = ModelManagement(
+            reloader,
+            self._observing.metrics,
+            may_reload=self._settings.enable_reload_config_request,
+        )
+        return Methods(self._directory, calls, options, management)
+
+    def _make_reloader(self, models: Iterable[ServedModel]) -> Reloader:
         reloader = Reloader(
             models,
             self._source.problem,
@@ -87,7 +92,7 @@ class Server:
         )
         # The source goes first: it may refuse a configuration.
         reloader.follow(lambda new: self._source.set_models(new.values()))
-        reloader.follow(lambda new: directory.update({name: new[name].labels for name in new}))
+        reloader.follow(lambda new: self._directory.update({n: new[n].labels for n in new}))
         reloader.follow(lambda new: self._observing.configure(new.values()))
         return reloader
 
@@ -116,18 +121,23 @@ class Server:
             await asyncio.wait((control,), timeout=LAST_MOMENT)
         await self._drain(rest)
 
-    def _counted(self) -> tuple[Family, ...]:
-        """Say how much is being answered now, and how much models have run."""
+    def _statuses(self) -> Iterator[tuple[ServableId, VersionStatus]]:
+        for name in self._directory.names:
+            for status in self._directory.versions(name):
+                yield ServableId(name, status.version, status.name), status
+
+    def _counted(self) -> Iterator[Family]:
+        """Say how much is being answered now, what waits, and how much models have run."""
         in_flight: dict[Labels, float | Buckets] = {("REST",): self._app.in_flight.count}
         if self._grpc:
             in_flight["GRPC",] = self._grpc.in_flight.count
         runs, seconds = RUNS.read()
-        return (
-            Family(catalogue.IN_FLIGHT, in_flight),
-            Family(catalogue.TF_SESSION_RUNS, {(): runs}),
-            Family(catalogue.TF_GRAPH_RUNS, {(): runs}),
-            Family(catalogue.TF_GRAPH_TIME, {(): int(seconds * 1e6)}),
-        )
+        yield Family(catalogue.IN_FLIGHT, in_flight)
+        yield Family(catalogue.TF_SESSION_RUNS, {(): runs})
+        yield Family(catalogue.TF_GRAPH_RUNS, {(): runs})
+        yield Family(catalogue.TF_GRAPH_TIME, {(): int(seconds * 1e6)})
+        if self._lifecycle.batching:
+            yield from families.read(self._lifecycle.batching)
 
     def _on_signal(self, name: str) -> None:
         if self._stop.is_set():
@@ -176,9 +186,3 @@ def _config_file(settings: Settings, reloader: Reloader) -> ConfigFileWatch | No
     if not settings.model_config_file or not seconds:
         return None
     return ConfigFileWatch(Path(settings.model_config_file), seconds, reloader)
-
-
-def _statuses(manager: Manager, directory: Directory) -> Iterable[tuple[ServableId, VersionStatus]]:
-    for name in directory.names:
-        for status in manager.statuses(name):
-            yield ServableId(name, status.version, status.name), status

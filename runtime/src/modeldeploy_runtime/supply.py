@@ -49,7 +49,11 @@ class Lifecycle:
         self.platforms = Platforms(
             _load_options(settings),
             {TENSORFLOW: SavedModelPlatform},
-            WarmUp(_warm_up_options(settings), metrics),
+            WarmUp(
+                _warm_up_options(settings),
+                metrics,
+                *((self.batching.sizes,) if self.batching else ()),
+            ),
             *((self.batching.wrap,) if self.batching else ()),
         )
         self.manager = Manager(
@@ -75,8 +79,6 @@ class Lifecycle:
 def _batching(settings: Settings) -> Batching | None:
     chosen = batching.for_all_models(settings)
     if chosen is None:
-        if settings.enable_per_model_batching_parameters:
-            _log.warning("--enable_per_model_batching_parameters needs --enable_batching.")
         return None
     for remark in chosen.remarks:
         _log.warning("%s: %s", settings.batching_parameters_file, remark)

@@ -4,15 +4,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modeldeploy_runtime import flags, settings
+from modeldeploy_runtime.batching import parameters
 from modeldeploy_runtime.configuration import changes
 from modeldeploy_runtime.flags import FlagError
 from modeldeploy_runtime.servables.errors import ServingError
-from modeldeploy_runtime.settings import Settings, contradictions, monitoring, session_config
+from modeldeploy_runtime.settings import (
+    Settings,
+    batching,
+    contradictions,
+    monitoring,
+    session_config,
+)
 from modeldeploy_runtime.sources import config_file, router
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.transports.tls import Certificates, TlsError
 
 FILES: dict[str, Callable[[str], object]] = {
+    "batching_parameters_file": batching.read,
     "monitoring_config_file": monitoring.metrics_path,
     "ssl_config_file": Certificates,
     "rest_api_ssl_config_file": Certificates,
@@ -37,8 +45,23 @@ def report(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[li
             faults += _complaints(name, lambda read=read, path=path: read(path))  # type: ignore[misc]  # mypy reads no defaults here
     models, wrong = _models(wanted)
     faults += wrong
+    if wanted.enable_batching and wanted.enable_per_model_batching_parameters:
+        faults += _batching(models)
     warnings = [*settings.remarks(values), *_missing(models)]
     return faults, warnings
+
+
+def _batching(models: Sequence[ServedModel]) -> Iterator[str]:
+    """Check what the versions that are here say of how they are batched."""
+    for model in models:
+        path = model.base_path.removeprefix("file://")
+        if not path.startswith("/"):
+            continue
+        for file in sorted(Path(path).glob(f"*/{parameters.MODEL_FILE}")):
+            try:
+                batching.read(str(file))
+            except FlagError as error:
+                yield f"Model {model.name} cannot be batched as {file} says: {error.__cause__}"
 
 
 def _complaints(name: str, read: Callable[[], object]) -> Iterator[str]:

@@ -61,6 +61,16 @@ class Batching:
         """
         return self._own(path) if self._per_model else self._for_all
 
+    def sizes(self, path: Path) -> tuple[int, ...]:
+        """
+        List the batch sizes that a version is filled up to; without any, one row is the least.
+
+        Raises:
+            LoadError: The version's own file is wrong.
+        """
+        how = self.chosen(path)
+        return (how.allowed_batch_sizes if how else ()) or (1,)
+
     def dress(self, servable: ServableId, model: Model, how: BatchingParameters) -> Model:
         """Put batching around a loaded version."""
 

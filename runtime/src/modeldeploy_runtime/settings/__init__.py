@@ -75,6 +75,8 @@ def remarks(given: Mapping[str, Any]) -> Iterator[str]:
     for name in given:
         if unused := flags.about(declared[name]).unused:
             yield f"--{name} has no effect here: {unused}."
+    if given.get("enable_per_model_batching_parameters") and not given.get("enable_batching"):
+        yield "--enable_per_model_batching_parameters has no effect without --enable_batching."
     if "model_config_file" in given:
         for name in ("model_name", "model_base_path"):
             if name in given:

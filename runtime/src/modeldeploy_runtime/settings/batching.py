@@ -20,7 +20,17 @@ def for_all_models(settings: Settings) -> BatchingParameters | None:
         return None
     if not settings.batching_parameters_file:
         return BatchingParameters(thread_pool_name=parameters.POOL_NAME_WITHOUT_FILE)
-    path = Path(settings.batching_parameters_file)
+    return read(settings.batching_parameters_file)
+
+
+def read(file: str) -> BatchingParameters:
+    """
+    Read a file of parameters for all models.
+
+    Raises:
+        FlagError: It cannot be read or is wrong.
+    """
+    path = Path(file)
     try:
         return parameters.parse(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError, InvalidArgumentError) as error:

@@ -71,7 +71,7 @@ class LoadFlags:
     synthetic_warmup: bool = flag(
         default=False,
         help_text="Where no requests are recorded, run each signature with made-up inputs: "
-        "zeros and empty strings, one row and each allowed batch size.",
+        "zeros and empty strings, one row, or with batching as many as each allowed batch size.",
         ours=True,
     )
 

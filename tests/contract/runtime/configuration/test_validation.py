@@ -59,3 +59,25 @@ def test_no_faults(models: Path) -> None:
     image = {"MODEL_NAME": "half_plus_two", "MODEL_BASE_PATH": str(models)}
     result = run_command("--validate-config", **image)
     assert (result.returncode, result.stdout) == (0, "0 errors, 0 warnings\n")
+
+
+def test_batching_files(models: Path, tmp_path: Path) -> None:
+    """
+    The file for all models and those in the folders of versions are checked.
+    """
+    file = tmp_path / "parameters.txt"
+    file.write_text("max_batch_size { value: 8 } allowed_batch_sizes: 4")
+    base = ["--validate-config", "--model_name=m", f"--model_base_path={models}/crowd/wrong"]
+    both = ["--enable_batching", "--enable_per_model_batching_parameters"]
+    result = run_command(*base, *both, f"--batching_parameters_file={file}")
+    errors = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    sentence = "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; "
+    own = f"{models}/crowd/wrong/1/batching_params.pbtxt"
+    assert errors == [
+        f"error: --batching_parameters_file: {sentence}expected 8",
+        f"error: Model m cannot be batched as {own} says: {sentence}expected 8",
+    ]
+    result = run_command(*base, both[1])
+    assert result.stdout.splitlines()[0] == (
+        "warning: --enable_per_model_batching_parameters has no effect without --enable_batching."
+    )

@@ -120,11 +120,24 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def collector() -> Iterator[Collector]:
+    """
+    A collector of traces.
+    """
+    made = Collector()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def watched(
+    models: Path, tmp_path_factory: pytest.TempPathFactory, collector: Collector
+) -> Iterator[Watched]:
     """
     A server with two models that answer and one that cannot; its first test finds it fresh.
     """
-    collector = Collector()
     made = Watched(tmp_path_factory.mktemp("watched"), models, collector)
     made.server.start()
     try:
@@ -134,4 +147,3 @@ def watched(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
     finally:
         made.server.end()
-        collector.close()
