@@ -94,6 +94,8 @@ def test_every_flag_of_tensorflow_serving_is_read(name: str) -> None:
     kind = type(STOCK[name])
     text = {bool: "true", int: "1", float: "0.5", str: "bfloat16"}[kind]
     given = [f"--{name}={text}"]
+    if name == "enable_per_model_batching_parameters":
+        given.append("--enable_batching")
     assert [line.split(" ")[0] for line in _sentences(*given)] == (
         [f"--{name}"] if name in FOREIGN else []
     )
@@ -158,6 +160,9 @@ def test_notices() -> None:
     ]
     assert _sentences("--model_config_file=/c", BASE) == [
         "--model_base_path has no effect beside --model_config_file."
+    ]
+    assert _sentences("--enable_per_model_batching_parameters", BASE) == [
+        "--enable_per_model_batching_parameters has no effect without --enable_batching."
     ]
 
 
