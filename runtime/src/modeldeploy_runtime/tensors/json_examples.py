@@ -58,7 +58,12 @@ def _fill(example: Any, value: Any) -> None:
         )
     features = example.features.feature
     for name, content in value.items():
-        feature = features[name]
+        try:
+            feature = features[name]
+        except UnicodeEncodeError as error:
+            raise errors.InvalidArgumentError(
+                f"Feature: {name} has a name that is not UTF-8."
+            ) from error
         elements = content if isinstance(content, list) else [content]
         kinds = {_kind(name, element) for element in elements}
         if len(kinds) > 1:
