@@ -117,7 +117,7 @@ def test_unload_waits_for_requests(models: Path, tmp_path: Path) -> None:
     with running(tmp_path, *flags) as server:
         server.wait_ready()
         answers: list[Any] = []
-        body = {"instances": [_iterations(server, 3.0)]}
+        body = {"instances": [_iterations(server, 6.0)]}
         asking = threading.Thread(target=lambda: answers.append(server.predict("slow", body)))
         asking.start()
         time.sleep(0.3)
