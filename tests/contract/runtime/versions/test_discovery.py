@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import text_format
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from testkit.model_servers import ModelServer, running
@@ -71,6 +72,12 @@ def folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for version in versions:
             _place(models / "half_plus_two" / "2", folder / name / version)
     (folder / "empty").mkdir()
+    _place(models / "shapes" / "1", folder / "inputless" / "1")
+    graph = folder / "inputless" / "1" / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(graph.read_bytes())
+    signatures = saved.meta_graphs[0].signature_def
+    signatures["serving_default"].CopyFrom(signatures["constant"])
+    graph.write_bytes(saved.SerializeToString())
     (folder / "names" / "6").write_text("This is no folder.")
     return folder
 
@@ -83,7 +90,7 @@ def looking(folder: Path) -> Iterator[ModelServer]:
     bad = dict.fromkeys(REASONS, PLATFORM) | {
         "absent": f"{PLATFORM} {SPECIFIC.format('versions: 8')}"
     }
-    rows = bad | {name: more for name, (_, more, _) in CHOICES.items()}
+    rows = bad | {"inputless": PLATFORM} | {name: more for name, (_, more, _) in CHOICES.items()}
     config = folder / "models.config"
     entries = "\n".join(_entry(folder, name, more) for name, more in rows.items())
     config.write_text(f"model_config_list: {{ {entries} }}")
@@ -131,6 +138,27 @@ def test_nothing_to_serve(looking: ModelServer, folder: Path, name: str, reason:
     assert (missed.status, missed.error) == (
         404,
         f"Servable not found for request: Latest({name})",
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({}, "DEFAULT"),
+        ({"signature_name": ""}, "DEFAULT"),
+        ({"signature_name": "serving_default"}, "serving_default"),
+        ({"signature_name": "constant"}, "constant"),
+    ],
+)
+def test_signatures_without_inputs(looking: ModelServer, asked: Any, name: str) -> None:
+    """
+    They cannot be called over REST; the usual one is called DEFAULT if nobody names it.
+    """
+    looking.wait_state("inputless", 1, "AVAILABLE")
+    answer = looking.predict("inputless", {"instances": [], **asked})
+    assert (answer.status, answer.error) == (
+        400,
+        f"Failed to get input map for signature: {name}",
     )
 
 

@@ -2,6 +2,7 @@
 Files of warm-up requests, line by line: one server, and a model for each kind of file.
 """
 
+import re
 import shutil
 import struct
 from collections.abc import Callable, Iterator
@@ -167,6 +168,24 @@ def test_good_files(warmed: ModelServer, folder: Path, name: str, count: int) ->
     name = ":tensorflow:serving:model_warmup_records_read"
     found = [line for line in text.splitlines() if line.startswith(f"{name}{labels}")]
     assert found == ([f"{name}{labels} {count}"] if count else found[:1])
+
+
+def test_each_record_is_replayed_as_often_as_asked(warmed: ModelServer) -> None:
+    """
+    Three times each, up to the one that fails; the requests of these tests come on top.
+    """
+    for name in SUCCESSES:
+        warmed.wait_state(name, 1, "AVAILABLE")
+    for name in FAILURES:
+        warmed.wait_state(name, 1, "END")
+    replayed = 3 * (sum(count for _, count in SUCCESSES.values()) + 1000 + 1)
+    found = re.search(
+        r"^:tensorflow:core:direct_session_runs\{} (\d+)$",
+        warmed.get("/monitoring/prometheus/metrics").body.decode(),
+        re.MULTILINE,
+    )
+    assert found
+    assert replayed <= int(found[1]) < replayed + 100
 
 
 def test_lineage_and_quotes_in_metrics(warmed: ModelServer) -> None:

@@ -116,7 +116,7 @@ def _read(document: Document, signature: Signature) -> Mapping[str, Array]:
 def _signature_name(value: Any) -> str:
     if not isinstance(value, dict):
         raise errors.InvalidArgumentError(f"JSON Value: {json_text.show(value)} Is not object")
-    name = value.get("signature_name", lookup.DEFAULT_SIGNATURE)
+    name = value.get("signature_name", "")
     if not isinstance(name, str):
         raise errors.InvalidArgumentError(
             f"JSON Value: {json_text.show(value)} not formatted correctly. "
@@ -126,10 +126,11 @@ def _signature_name(value: Any) -> str:
 
 
 def _signature(model: Model, name: str) -> Signature:
-    signature = model.signatures.get(name or lookup.DEFAULT_SIGNATURE)
+    key = name or lookup.DEFAULT_SIGNATURE
+    signature = model.signatures.get(key)
     if signature is None:
         raise errors.InvalidArgumentError(
-            f'Serving signature name: "{name}" not found in signature def'
+            f'Serving signature name: "{key}" not found in signature def'
         )
     if not signature.inputs:
         raise errors.InvalidArgumentError(
