@@ -19,6 +19,8 @@ from tensorflow_serving.apis import (
 
 from testkit.model_servers import ModelServer, running
 
+pytestmark = pytest.mark.long
+
 HALF = "half_plus_two"
 PARKED = "Insufficient resources"
 
@@ -101,10 +103,7 @@ ALL = "model_version_policy { all {} }"
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param("availability_preserving", marks=pytest.mark.long),
-        "resource_preserving",
-    ],
+    params=["availability_preserving", "resource_preserving"],
 )
 def served(
     models: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
