@@ -102,6 +102,7 @@ def test_a_burst_of_failures_needs_no_operator() -> None:
     play(scenario)
 
 
+@pytest.mark.long
 def test_a_good_canary_passes_its_checks() -> None:
     """
     It waits for enough requests, tells what it saw, and is promoted.
