@@ -8,12 +8,11 @@ operators that overlap, the late one fails there, before it has done anything.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pydantic
 
 from modeldeploy_operator.cluster.apply import Applier, Key
-from modeldeploy_operator.cluster.observe import Observation, observe
+from modeldeploy_operator.cluster.observe import observe
 from modeldeploy_operator.cluster.port import (
     GoneError,
     Kube,
@@ -26,13 +25,12 @@ from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import plan
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Ground
-from modeldeploy_operator.manifests.template import Images, build_pod_template
-from modeldeploy_operator.resource import revisions
+from modeldeploy_operator.manifests.template import Images
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.resource.status import load_memory
 from modeldeploy_operator.resource.wanted import read_wanted
 from modeldeploy_operator.rollout.decide import decide
-from modeldeploy_operator.rollout.decision import Decision, Note, Wanted
+from modeldeploy_operator.rollout.decision import Note
 from modeldeploy_operator.telemetry import status as reporting
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
@@ -90,8 +88,8 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     evidence = tools.looks.evidence((namespace, name), observed.look, wanted, memory)
     seen = replace(observed.seen, evidence=evidence)
     decision = decide(wanted, memory, seen, now)
-    ground = _ground(tools.images, owner, spec, wanted, (decision, observed))
-    manifests = plan.build_plan(decision, ground)
+    ground = Ground(owner, spec, tools.images, observed.kept, observed.digests)
+    manifests = plan.build_plan(decision, plan.complete(ground, wanted.revision, decision, seen))
     trouble = await _find_trouble(tools.applier, owner, manifests, observed.children)
     status = reporting.status_of(body, decision, wanted, seen, now, trouble)
     body = await reporting.write_status(tools.kube, body, status)
@@ -120,31 +118,3 @@ async def _find_trouble(
         return Note(NAME_TAKEN, taken, warning=True)
     refused = applier.refusal(owner)
     return Note("ApplyRefused", refused, warning=True) if refused else None
-
-
-def _ground(
-    images: Images,
-    owner: Owner,
-    spec: ModelDeploymentSpec,
-    wanted: Wanted,
-    found: tuple[Decision, Observation],
-) -> Ground:
-    """
-    Collect what the plan stands on.
-    """
-    decision, observed = found
-    data: dict[str, Any] = {
-        "version": wanted.revision.version,
-        "ingredients": revisions.ingredients(spec, owner.name),
-        "template": build_pod_template(owner, spec, wanted.revision, images),
-    }
-    kept = plan.keep(observed.kept, wanted.revision, data, observed.digests)
-    seen = observed.seen
-    return Ground(
-        owner=owner,
-        spec=spec,
-        images=images,
-        kept=kept,
-        digests=observed.digests,
-        generation=seen.generation_of(decision.routing),
-    )

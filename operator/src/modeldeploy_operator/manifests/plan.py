@@ -3,15 +3,17 @@ The plan: every object that a decision asks for, in the order in which they are 
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modeldeploy_operator.manifests import pool, router, routing
 from modeldeploy_operator.manifests.names import Owner
-from modeldeploy_operator.manifests.template import Images
+from modeldeploy_operator.manifests.template import Images, build_pod_template
+from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.memory import Revision
+from modeldeploy_operator.rollout.snapshot import Snapshot
 
 Manifest = dict[str, Any]
 KEPT_REVISIONS = 10
@@ -49,6 +51,24 @@ class Ground:
     kept: Mapping[str, Kept] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
+
+
+def complete(ground: Ground, wanted: Revision, decision: Decision, seen: Snapshot) -> Ground:
+    """
+    Add the record of the wanted revision and the number of the routing configuration.
+
+    A template is rendered only while it may still change what runs.
+    """
+    kept = ground.kept
+    if wanted.revision not in kept or wanted.revision not in ground.digests:
+        data = {
+            "version": wanted.version,
+            "ingredients": revisions.ingredients(ground.spec, ground.owner.name),
+            "template": build_pod_template(ground.owner, ground.spec, wanted, ground.images),
+        }
+        kept = keep(kept, wanted, data, ground.digests)
+    generation = seen.generation_of(decision.routing)
+    return replace(ground, kept=kept, generation=generation)
 
 
 def keep(

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from modeldeploy_operator.manifests.plan import Ground, Kept, build_plan, keep
+from modeldeploy_operator.manifests.plan import Ground, Kept, build_plan, complete, keep
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.memory import Memory
-from modeldeploy_operator.rollout.snapshot import Routing
+from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
 from testkit.objects import IMAGES, NOW, OWNER, a_spec
 
@@ -110,6 +110,22 @@ def test_a_record_is_made_anew_only_until_its_model_was_fetched() -> None:
     assert keep(old, revision, mended, digests={}) == {revision.revision: Kept(4, "1", mended)}
     assert keep(old, revision, mended, digests={revision.revision: "sha256:0"}) == old
     assert keep(old, revision, old[revision.revision].data, digests={}) == old
+
+
+def test_the_wanted_revision_gets_a_record_once() -> None:
+    """
+    A plan is completed with the wanted revision's template, and a fetched one is left as it is.
+    """
+    spec, seen = a_spec(), Snapshot(generation=6)
+    wanted = revisions.revision_of(spec, OWNER.name)
+    routed = replace(STEADY, routing=Routing({"a": wanted.revision}, wanted.revision))
+    first = complete(Ground(OWNER, spec, IMAGES), wanted, routed, seen)
+    record = first.kept[wanted.revision]
+    assert (record.number, record.version, first.generation) == (1, "1", 7)
+    assert record.data["template"] == build_pod_template(OWNER, spec, wanted, IMAGES)
+    newer = replace(IMAGES, runtime="images.example/runtime:2")
+    fetched = replace(first, images=newer, digests={wanted.revision: "sha256:0"})
+    assert complete(fetched, wanted, routed, seen).kept == first.kept
 
 
 def test_an_operators_upgrade_changes_no_pod() -> None:
