@@ -259,7 +259,8 @@ def _look_again(trial: Trial, state: State) -> datetime:
     later = trial.now + POLL_HELD
     looked = trial.canary.analysis.looked_at
     if trial.wanted.criteria.checks and looked:
-        later = min(later, looked + timedelta(seconds=trial.wanted.criteria.interval))
+        next_look = looked + timedelta(seconds=trial.wanted.criteria.interval)
+        later = min(later, max(next_look, trial.now + POLL_PODS))
     return min(later, ends) if ends and ends > trial.now else later
 
 

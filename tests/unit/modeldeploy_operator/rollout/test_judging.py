@@ -9,7 +9,7 @@ from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence, Late
 from modeldeploy_operator.analysis.judge import UNSEEN, Analysis, Record
 from modeldeploy_operator.rollout import steps
 from modeldeploy_operator.rollout.decide import decide
-from modeldeploy_operator.rollout.decision import POLL_HELD, Wanted
+from modeldeploy_operator.rollout.decision import POLL_HELD, POLL_PODS, Wanted
 from modeldeploy_operator.rollout.memory import Canary, Memory
 from modeldeploy_operator.rollout.snapshot import Pool, Router, Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
@@ -47,6 +47,17 @@ def test_a_check_that_cannot_be_measured_holds_the_step() -> None:
     assert decision.reason == "CheckUnmeasured"
     assert decision.message == "The check slow cannot be measured: no metrics"
     assert decision.look_again_at == NOW + POLL_HELD
+
+
+def test_a_look_is_taken_once_a_second_at_most() -> None:
+    """
+    An interval of nothing asks for the next pass no sooner than pods are polled.
+    """
+    wanted = replace(V2, criteria=Criteria(CHECKS, interval=0, min_requests=1))
+    held = replace(CANARY, step_started_at=NOW, had_traffic=True)
+    seen = replace(_seen(v1=2, v2=1), evidence=Evidence())
+    decision = decide(wanted, replace(STABLE, canary=held), seen, NOW)
+    assert decision.look_again_at == NOW + POLL_PODS
 
 
 def test_a_canary_that_a_router_took_out_is_withdrawn() -> None:
