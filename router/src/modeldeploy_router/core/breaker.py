@@ -8,8 +8,7 @@ Anything finer is judged by the operator.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from modeldeploy_router.core.config import PROTOCOLS
-from modeldeploy_router.core.counters import NOTHING, Count, Key
+from modeldeploy_router.core.counters import Count, Key, over_protocols
 from modeldeploy_router.core.routing import Routing
 
 # Of so many latest requests to the canary, this share must have failed by the server's fault, and
@@ -55,7 +54,7 @@ def watch(
         breaker = Breaker(pool.revision)
     if breaker.tripped:
         return breaker
-    now = (_of(counts, routing.canary), _of(counts, routing.stable))
+    now = (over_protocols(counts, routing.canary), over_protocols(counts, routing.stable))
     samples = _latest((*breaker.samples, now))
     canary, stable = now[0] - samples[0][0], now[1] - samples[0][1]
     bad = canary.requests >= REQUESTS and canary.failures >= CANARY_SHARE * canary.requests
@@ -69,13 +68,6 @@ def guarded(routing: Routing, breaker: Breaker) -> Routing:
     Return the routing with the canary's share taken away, if the breaker has tripped.
     """
     return replace(routing, weight=0) if breaker.tripped else routing
-
-
-def _of(counts: Mapping[Key, Count], slot: str) -> Count:
-    total = NOTHING
-    for protocol in PROTOCOLS:
-        total = total + counts.get((slot, protocol), NOTHING)
-    return total
 
 
 def _latest(samples: tuple[tuple[Count, Count], ...]) -> tuple[tuple[Count, Count], ...]:

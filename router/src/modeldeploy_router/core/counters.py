@@ -31,6 +31,13 @@ Key = tuple[str, str]
 NOTHING = Count()
 
 
+def over_protocols(counts: Mapping[Key, Count], name: str) -> Count:
+    """
+    Sum up what a slot or a revision has counted, whatever the protocol.
+    """
+    return sum((counts.get((name, protocol), NOTHING) for protocol in PROTOCOLS), NOTHING)
+
+
 def count_slots(
     rows: Iterable[Mapping[str, str]], grpc_failures: Mapping[str, int]
 ) -> dict[Key, Count]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from modeldeploy_router.core.breaker import UNTRIPPED, Breaker, guarded
 from modeldeploy_router.core.config import PROTOCOLS, server_name
-from modeldeploy_router.core.counters import NOTHING, Count, Key
+from modeldeploy_router.core.counters import Count, Key, over_protocols
 from modeldeploy_router.core.routing import Routing
 from modeldeploy_router.core.seen import Server
 
@@ -58,9 +58,7 @@ def _tripped(breaker: Breaker) -> dict[str, Any]:
 
 
 def _slot(report: Report, slot: str, revision: str) -> dict[str, Any]:
-    total = NOTHING
-    for protocol in PROTOCOLS:
-        total += report.totals.get((revision, protocol), NOTHING)
+    total = over_protocols(report.totals, revision)
     return {
         "revision": revision,
         "up": up_endpoints(report.ready.get(slot, frozenset()), slot, report.servers),
