@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from modeldeploy_operator.evidence.pods import is_ready
 from testkit.cluster import (
     MODEL,
     Cluster,
@@ -39,14 +40,6 @@ def _kill(pod: dict[str, Any], program: str) -> None:
     assert found, f"{program} does not run in {pod['metadata']['name']}"
     for process in found:
         os.kill(process, signal.SIGKILL)
-
-
-def is_ready(pod: dict[str, Any]) -> bool:
-    """
-    Return whether a pod is called ready.
-    """
-    conditions = pod["status"].get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 async def _all_ready(deployed: Deployed, component: str, count: int) -> None:

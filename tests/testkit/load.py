@@ -59,8 +59,9 @@ class RestClient:
         """
         Send one request and return status, headers and body.
         """
-        if self._streams is None or self._streams[0].at_eof():
+        if not self.is_open:
             self.close()
+        if self._streams is None:
             self._streams = await asyncio.open_connection(*self._place, limit=1 << 20)
         reader, writer = self._streams
         lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
