@@ -16,6 +16,7 @@ import grpc
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 PATH = "/v1/models/mnist:predict"
+MORE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -186,6 +187,28 @@ class Load:
             rest.close()
         for rpc in self._rpc:
             await rpc.aclose()
+
+    async def more(self, answers: int, version: str | None = None) -> None:
+        """
+        Wait for so many further answers, of one version or of any.
+        """
+        counts = self.tally.versions
+        enough = answers + (counts.total() if version is None else counts[version])
+        await self._until(
+            lambda: enough <= (counts.total() if version is None else counts[version])
+        )
+
+    async def reaches(self, address: str) -> None:
+        """
+        Wait for another answer from one address.
+        """
+        before = self.tally.addresses[address]
+        await self._until(lambda: self.tally.addresses[address] > before)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(MORE_SECONDS):
+            while not holds():  # noqa: ASYNC110 - a plain counter tells nobody
+                await asyncio.sleep(0.002)
 
     async def _work(self, predict: Callable[[Tally], Awaitable[None]]) -> None:
         while not self._stopped:

@@ -92,7 +92,8 @@ async def test_a_cold_start_without_the_api_server(router: Bench, rest: RestClie
         router.api.start()
         await asyncio.to_thread(router.confirmed, 4)
         await asyncio.to_thread(until, lambda: router.slot("a")["up"] == 2, "both servers are up")
-        await asyncio.sleep(0.5)
+        for address in STABLE:
+            await load.reaches(address)
     assert not load.tally.failures
     assert set(load.tally.addresses) == {*STABLE}
 
