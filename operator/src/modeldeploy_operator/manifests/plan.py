@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modeldeploy_operator.manifests import pool, router, routing
+from modeldeploy_operator.manifests import names, pool, router, routing
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images, build_pod_template
 from modeldeploy_operator.resource import revisions
@@ -114,11 +114,13 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         named = Revision(revision, record.version)
         manifests.append(pool.build_service(owner, revision))
         manifests.append(pool.build_deployment(owner, named, record.data["template"], replicas))
+        name = owner.pool(revision)
+        manifests.append(pool.build_budget(owner, name, names.SERVER, revision))
     wanted_router = ground.spec.traffic.router
     manifests += router.build_access(owner)
     manifests.append(router.build_client_service(owner))
     manifests.append(router.build_deployment(owner, wanted_router, ground.images))
-    manifests.append(router.build_budget(owner))
+    manifests.append(pool.build_budget(owner, owner.router, names.ROUTER))
     return tuple(manifests)
 
 

@@ -72,6 +72,27 @@ def service_ports() -> list[dict[str, Any]]:
     ]
 
 
+def build_budget(
+    owner: Owner, name: str, component: str, revision: str | None = None
+) -> dict[str, Any]:
+    """
+    Build the budget that lets a node's drain take one pod of a Deployment at a time.
+
+    It counts what may be away and not what must be there, so that a lone canary holds no drain up;
+    neither does a pod that is not ready and so answers nobody.
+    """
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": owner.metadata(name, component, revision),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": owner.selector(component, revision)},
+        },
+    }
+
+
 def build_controller_revision(
     owner: Owner, revision: str, number: int, data: dict[str, Any]
 ) -> dict[str, Any]:

@@ -82,21 +82,6 @@ def build_access(owner: Owner) -> list[dict[str, Any]]:
     ]
 
 
-def build_budget(owner: Owner) -> dict[str, Any]:
-    """
-    Build the budget that lets a node's drain take one router at a time.
-    """
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": owner.metadata(owner.router, names.ROUTER),
-        "spec": {
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": owner.selector(names.ROUTER)},
-        },
-    }
-
-
 def build_deployment(owner: Owner, router: Router, images: Images) -> dict[str, Any]:
     """
     Build the Deployment of the router pods.

@@ -149,3 +149,18 @@ def test_everything_belongs_to_its_owner() -> None:
         assert metadata["namespace"] == "vision"
         assert metadata["ownerReferences"] == [OWNER.reference()]
         assert metadata["labels"]["serving.modeldeploy.io/deployment"] == "mnist"
+
+
+def test_a_lone_canary_holds_no_drain_up() -> None:
+    """
+    Every pool and the routers have a budget of one pod that may be away, whatever their size.
+    """
+    pools = {"r01": 4, "r02": 1}
+    plan = build_plan(replace(STEADY, pools=pools), Ground(OWNER, a_spec(), IMAGES, _many(2)))
+    budgets = {m["metadata"]["name"]: m for m in plan if m["kind"] == "PodDisruptionBudget"}
+    assert set(budgets) == {"mnist-r01", "mnist-r02", "mnist-router"}
+    deployments = {m["metadata"]["name"]: m for m in plan if m["kind"] == "Deployment"}
+    for name, budget in budgets.items():
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+        assert budget["spec"]["selector"] == deployments[name]["spec"]["selector"]
