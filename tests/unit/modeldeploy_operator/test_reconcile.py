@@ -48,6 +48,7 @@ async def test_a_first_deploy_comes_to_rest(cluster: Cluster) -> None:
     assert cluster.kube.named(f"mnist-{revision}") == [
         "configmaps",
         "deployments",
+        "poddisruptionbudgets",
         "services",
     ]
     assert cluster.kube.named(f"mnist-{revision}-1") == ["controllerrevisions"]
