@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from modeldeploy_operator.analysis.checks import Check, Criteria, ErrorRate, OnNoData
+from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
+from modeldeploy_operator.analysis.kinds import ErrorRate
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 from modeldeploy_operator.rollout.snapshot import Failure
 from testkit.trace import Tracer

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from modeldeploy_operator.analysis.checks import Check, Criteria, ErrorRate, OnNoData
+from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
+from modeldeploy_operator.analysis.kinds import ErrorRate
 from modeldeploy_operator.rollout.snapshot import Failure
 from modeldeploy_operator.rollout.states import State
 from testkit.invariants import BrokenInvariantError, Watch

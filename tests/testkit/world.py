@@ -10,7 +10,8 @@ import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from modeldeploy_operator.analysis.checks import Evidence, Tally
+from modeldeploy_operator.analysis.checks import Evidence
+from modeldeploy_operator.analysis.kinds import Tally
 from modeldeploy_operator.evidence.looks import due
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Decision, Wanted

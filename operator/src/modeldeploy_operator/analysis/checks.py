@@ -6,43 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from modeldeploy_operator.analysis.betting import Count
+from modeldeploy_operator.analysis.kinds import NONE, Kind, Tally
 
 FALSE_ALARM_RATE = 0.01
 """The chance that a whole rollout of an equally good version is ended by its checks."""
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRate:
-    """
-    How many requests may fail.
-
-    Attributes:
-        max: The share that may fail by the server's fault; None for no limit.
-        max_increase: By how much the share of all failures may be above stable's; None for no
-            comparison.
-
-    """
-
-    max: float | None = None
-    max_increase: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """
-    How many requests may be slow.
-
-    Attributes:
-        limit: Seconds from which a request is slow.
-        share: The share that may be slow; None for no limit.
-        max_increase: By how much the share may be above stable's; None for no comparison.
-
-    """
-
-    limit: float
-    share: float | None = None
-    max_increase: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +19,14 @@ class Check:
     """
 
     name: str
-    what: ErrorRate | Latency
-
-    @property
-    def limit(self) -> float | None:
-        """
-        The highest allowed rate, if one is.
-        """
-        return self.what.max if isinstance(self.what, ErrorRate) else self.what.share
+    what: Kind
 
     @property
     def tests(self) -> int:
         """
         How many tests the check consists of, among which the false alarms are shared.
         """
-        return (self.limit is not None) + (self.what.max_increase is not None)
+        return (self.what.ceiling is not None) + (self.what.increase is not None)
 
 
 class OnNoData(StrEnum):
@@ -104,43 +64,6 @@ UNJUDGED = Criteria()
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """
-    What one version did since the last look.
-
-    Attributes:
-        attempts: Requests that the routers sent to it.
-        faults: Those of them that failed by the server's fault.
-        refused: Requests that it answered with an error that is called the client's.
-        answered: Requests whose duration is known.
-        slow: Seconds to the number of answered requests that took longer.
-
-    """
-
-    attempts: int = 0
-    faults: int = 0
-    refused: int = 0
-    answered: int = 0
-    slow: Mapping[float, int] = field(default_factory=dict)
-
-    def against_limit(self, check: Check) -> Count:
-        """
-        Count what a check's limit is about.
-        """
-        if isinstance(check.what, ErrorRate):
-            return Count(self.attempts, min(self.attempts, self.faults))
-        return Count(self.answered, self.slow.get(check.what.limit, 0))
-
-    def compared(self, check: Check) -> Count:
-        """
-        Count what a check compares with stable: every failure, the client's too.
-        """
-        if isinstance(check.what, ErrorRate):
-            return Count(self.attempts, min(self.attempts, self.faults + self.refused))
-        return Count(self.answered, self.slow.get(check.what.limit, 0))
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """
     One look at both versions: what each did since the look before.
@@ -152,6 +75,6 @@ class Evidence:
 
     """
 
-    stable: Tally = Tally()
-    canary: Tally = Tally()
+    stable: Tally = NONE
+    canary: Tally = NONE
     problems: Mapping[str, str] = field(default_factory=dict)

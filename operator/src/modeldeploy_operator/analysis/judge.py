@@ -19,10 +19,9 @@ from modeldeploy_operator.analysis.checks import (
     FALSE_ALARM_RATE,
     Check,
     Criteria,
-    ErrorRate,
     Evidence,
-    Tally,
 )
+from modeldeploy_operator.analysis.kinds import Tally
 
 _DECIMALS = 3
 
@@ -155,9 +154,9 @@ def _count(check: Check, record: Record, evidence: Evidence) -> Record:
         return replace(record, problem=problem)
     canary, base = _compared(check, evidence.canary), _compared(check, evidence.stable)
     wealths = record.wealths
-    if check.what.max_increase is not None:
-        wealths = bet_on_increase(wealths, base, canary, record.base, check.what.max_increase)
-    seen = evidence.canary.against_limit(check)
+    if check.what.increase is not None:
+        wealths = bet_on_increase(wealths, base, canary, record.base, check.what.increase)
+    seen = check.what.judged(evidence.canary)
     return replace(
         record,
         canary=record.canary + seen,
@@ -170,13 +169,13 @@ def _count(check: Check, record: Record, evidence: Evidence) -> Record:
 
 
 def _compared(check: Check, tally: Tally) -> Count:
-    return tally.compared(check) if check.what.max_increase is not None else Count()
+    return check.what.compared(tally) if check.what.increase is not None else Count()
 
 
 def _judge(check: Check, record: Record, alpha: float) -> Record:
     if record.failure:
         return record
-    limit, increase = check.limit, check.what.max_increase
+    limit, increase = check.what.ceiling, check.what.increase
     if limit is not None and is_proven(wealth_against_limit(record.canary, limit), alpha):
         return replace(record, failure=_too_many(check, record.canary, limit))
     if increase is not None and is_proven(wealth_of(record.wealths), alpha):
@@ -185,7 +184,7 @@ def _judge(check: Check, record: Record, alpha: float) -> Record:
 
 
 def _result(check: Check, record: Record | None, min_requests: int) -> Result:
-    limit, increase = check.limit, check.what.max_increase
+    limit, increase = check.what.ceiling, check.what.increase
     record = record or Record(check.name, _fingerprint(check))
     absolute = limit is not None
     value = record.canary.rate if absolute else record.compared.rate
@@ -203,7 +202,7 @@ def _result(check: Check, record: Record | None, min_requests: int) -> Result:
 
 def _too_many(check: Check, count: Count, limit: float) -> str:
     return (
-        f"{count.bad} of {count.total} canary requests {_verb(check)} "
+        f"{count.bad} of {count.total} canary requests {check.what.verb} "
         f"({count.rate:.2%}), where at most {limit:.2%} may."
     )
 
@@ -211,11 +210,6 @@ def _too_many(check: Check, count: Count, limit: float) -> str:
 def _more(check: Check, record: Record, increase: float) -> str:
     canary, base = record.compared, record.base
     return (
-        f"{canary.bad} of {canary.total} canary requests {_verb(check)} ({canary.rate:.2%}) and "
+        f"{canary.bad} of {canary.total} canary requests {check.what.verb} ({canary.rate:.2%}) and "
         f"{base.rate:.2%} of stable's; at most {increase:.2%} more may."
     )
-
-
-def _verb(check: Check) -> str:
-    what = check.what
-    return "failed" if isinstance(what, ErrorRate) else f"took longer than {what.limit:g} s"

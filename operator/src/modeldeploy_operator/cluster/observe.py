@@ -95,7 +95,7 @@ async def _look(
     Read what the routers and every ready serving pod have counted.
     """
     counts: dict[Instance, Counters] = {}
-    coarse: dict[float, str] = {}
+    vague: dict[str, str] = {}
     for name, status in routers_told.items():
         counts |= counters.of_router(name, status)
     ready = [
@@ -107,11 +107,11 @@ async def _look(
     texts = await asyncio.gather(*(probe.metrics(address) for _, _, address in ready))
     silent = False
     for (name, revision, _), text in zip(ready, texts, strict=True):
-        found, vague = counters.of_pod(name, revision, text, limits)
+        found, unknown = counters.of_pod(name, revision, text, limits)
         counts |= found
-        coarse |= vague
+        vague |= unknown
         silent = silent or not found
-    return Look(counts, coarse, silent)
+    return Look(counts, vague, silent)
 
 
 async def _list(kube: Kube, owner: Owner, resource: Resource) -> list[Manifest]:

@@ -5,13 +5,14 @@ A pure module. A counter belongs to an instance: a container that starts anew co
 another instance.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from modeldeploy_operator.analysis.checks import Check, Evidence, Latency, Tally
+from modeldeploy_operator.analysis.checks import Check, Evidence
+from modeldeploy_operator.analysis.kinds import Latency, Tally, slower_than
 
 REQUESTS = "modeldeploy_requests_total"
 DURATIONS = "modeldeploy_request_duration_seconds"
@@ -62,13 +63,13 @@ class Look:
 
     Attributes:
         counts: Instance to its counters.
-        coarse: Duration in seconds to the reason for which pods cannot tell who took longer.
+        vague: What a kind of check needs to the reason for which pods cannot tell it.
         silent: Whether some pod did not tell what it counted.
 
     """
 
     counts: Mapping[Instance, Counters] = field(default_factory=dict)
-    coarse: Mapping[float, str] = field(default_factory=dict)
+    vague: Mapping[str, str] = field(default_factory=dict)
     silent: bool = False
 
 
@@ -130,7 +131,7 @@ def of_router(pod: str, status: Mapping[str, Any] | None) -> dict[Instance, Coun
 
 def of_pod(
     pod: str, revision: str, text: str, limits: Iterable[float]
-) -> tuple[dict[Instance, Counters], dict[float, str]]:
+) -> tuple[dict[Instance, Counters], dict[str, str]]:
     """
     Read what a model server has counted.
 
@@ -141,8 +142,8 @@ def of_pod(
         limits: The durations to count by, in seconds.
 
     Returns:
-        Its counters, none where it has not our metrics; and for each limit that its buckets cannot
-        tell, why not.
+        Its counters, none where it has not our metrics; and for each of the counts of slow
+        requests that its buckets cannot tell, why not.
 
     """
     reading = _Reading()
@@ -160,30 +161,27 @@ def of_pod(
         "refused": reading.refused,
         "answered": reading.answered,
     }
-    coarse: dict[float, str] = {}
+    vague: dict[str, str] = {}
     for limit in limits if reading.buckets else ():
         bound = min(bound for bound in [*reading.buckets, float("inf")] if bound >= limit)
         if bound > limit * COARSE:
-            coarse[limit] = f"the nearest bucket above {limit:g} s ends at {bound:g} s"
-        counts[f"slow:{limit!r}"] = reading.answered - reading.buckets.get(bound, 0)
-    return {Instance(pod, reading.started, revision): counts}, coarse
+            vague[slower_than(limit)] = f"the nearest bucket above {limit:g} s ends at {bound:g} s"
+        counts[slower_than(limit)] = reading.answered - reading.buckets.get(bound, 0)
+    return {Instance(pod, reading.started, revision): counts}, vague
 
 
 def evidence_of(
-    before: Look | None, now: Look, checks: Iterable[Check], stable: str, canary: str
+    before: Look | None, now: Look, checks: Sequence[Check], stable: str, canary: str
 ) -> Evidence:
     """
     Compute what both revisions did between two looks, and what cannot be measured.
     """
+    unknown = dict(now.vague)
     measured = any("answered" in c for i, c in now.counts.items() if i.revision == canary)
-    problems = {}
-    for check in checks:
-        if not isinstance(check.what, Latency):
-            continue
-        if check.what.limit in now.coarse:
-            problems[check.name] = now.coarse[check.what.limit]
-        elif now.silent and not measured:
-            problems[check.name] = f"no pod of the canary has the metric {DURATIONS}"
+    if now.silent and not measured:
+        why = f"no pod of the canary has the metric {DURATIONS}"
+        unknown = {slower_than(limit): why for limit in limits_of(checks)} | unknown
+    problems = {c.name: unknown[c.what.needs] for c in checks if c.what.needs in unknown}
     return Evidence(
         since(before, now, stable, whole=False), since(before, now, canary, whole=True), problems
     )

@@ -2,12 +2,13 @@
 What a user may write about a rollout: its steps, and the checks that judge a canary.
 """
 
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
-from modeldeploy_operator.analysis import checks
+from modeldeploy_operator.analysis import kinds
 from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
+from modeldeploy_operator.analysis.kinds import Kind
 from modeldeploy_operator.resource.parts import Duration, Part, rule_of, seconds
 from modeldeploy_operator.rollout import weights
 
@@ -31,7 +32,14 @@ Percent = Annotated[
 ]
 
 
-_ONE_KIND = "a check has exactly one kind: errorRate or latency"
+_KINDS = {"error_rate": "errorRate", "latency": "latency"}
+"""The kinds of checks: field to its name in the object."""
+_ONE_KIND = f"a check has exactly one kind: {' or '.join(_KINDS.values())}"
+_HAS_ONE_KIND = f"[{', '.join(f'has(self.{name})' for name in _KINDS.values())}].exists_one(x, x)"
+
+
+class _HasTerms(Protocol):
+    def terms(self) -> Kind: ...
 
 
 def _rules(*rules: tuple[str, str]) -> ConfigDict:
@@ -77,11 +85,11 @@ class ErrorRate(Part):
         "called the client's included.",
     )
 
-    def terms(self) -> checks.ErrorRate:
+    def terms(self) -> kinds.ErrorRate:
         """
         Return the same in the analysis' own terms.
         """
-        return checks.ErrorRate(_share(self.max), _share(self.max_increase))
+        return kinds.ErrorRate(_share(self.max), _share(self.max_increase))
 
 
 class Latency(Part):
@@ -99,11 +107,11 @@ class Latency(Part):
         None, description="By how much the share of slow requests may be above stable's."
     )
 
-    def terms(self) -> checks.Latency:
+    def terms(self) -> kinds.Latency:
         """
         Return the same in the analysis' own terms.
         """
-        return checks.Latency(seconds(self.max), _share(self.share), _share(self.max_increase))
+        return kinds.Latency(seconds(self.max), _share(self.share), _share(self.max_increase))
 
 
 class AnalysisCheck(Part):
@@ -113,7 +121,7 @@ class AnalysisCheck(Part):
 
     model_config = _rules(
         (
-            "has(self.errorRate) != has(self.latency)",
+            _HAS_ONE_KIND,
             _ONE_KIND,
         )
     )
@@ -131,12 +139,15 @@ class AnalysisCheck(Part):
         """
         Return the check in the analysis' own terms.
         """
-        kind = cast("ErrorRate | Latency", self.error_rate or self.latency)
+        (kind,) = self._kinds()
         return Check(self.name, kind.terms())
+
+    def _kinds(self) -> list[_HasTerms]:
+        return [kind for field in _KINDS if (kind := getattr(self, field)) is not None]
 
     @model_validator(mode="after")
     def _has_one_kind(self) -> Self:
-        if (self.error_rate is None) == (self.latency is None):
+        if len(self._kinds()) != 1:
             raise ValueError(f"{_ONE_KIND}.")
         return self
 

@@ -8,15 +8,9 @@ from datetime import timedelta
 import pytest
 
 from modeldeploy_operator.analysis import judge
-from modeldeploy_operator.analysis.checks import (
-    Check,
-    Criteria,
-    ErrorRate,
-    Evidence,
-    Latency,
-    Tally,
-)
+from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence
 from modeldeploy_operator.analysis.judge import UNSEEN, Analysis, Result, Verdict
+from modeldeploy_operator.analysis.kinds import ErrorRate, Latency, Tally
 from testkit.objects import NOW
 
 ERRORS = Check("errors", ErrorRate(max=0.01, max_increase=0.005))

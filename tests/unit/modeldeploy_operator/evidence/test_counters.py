@@ -4,7 +4,8 @@ From counters to what happened since the last look.
 
 import pytest
 
-from modeldeploy_operator.analysis.checks import Check, ErrorRate, Evidence, Latency, Tally
+from modeldeploy_operator.analysis.checks import Check, Evidence
+from modeldeploy_operator.analysis.kinds import ErrorRate, Latency, Tally
 from modeldeploy_operator.evidence import counters
 from modeldeploy_operator.evidence.counters import Instance, Look
 
@@ -51,8 +52,8 @@ def test_a_bucket_that_is_too_wide_cannot_tell() -> None:
     """
     _, coarse = counters.of_pod("pod", "r2", METRICS, [0.1, 5.0])
     assert coarse == {
-        0.1: "the nearest bucket above 0.1 s ends at 0.19 s",
-        5.0: "the nearest bucket above 5 s ends at inf s",
+        "slow:0.1": "the nearest bucket above 0.1 s ends at 0.19 s",
+        "slow:5.0": "the nearest bucket above 5 s ends at inf s",
     }
 
 
@@ -154,6 +155,6 @@ def test_what_pods_do_not_tell_is_a_problem_of_the_checks_that_need_it() -> None
     problems = counters.evidence_of(None, silent, [ERRORS, SLOW], "r1", "r2").problems
     missing = "no pod of the canary has the metric modeldeploy_request_duration_seconds"
     assert problems == {"slow": missing}
-    coarse = Look({POD: {"answered": 1}}, {0.2: "too coarse"})
+    coarse = Look({POD: {"answered": 1}}, {"slow:0.2": "too coarse"})
     assert counters.evidence_of(None, coarse, [SLOW], "r1", "r2").problems == {"slow": "too coarse"}
     assert counters.evidence_of(None, Look(), [SLOW], "r1", "r2").problems == {}

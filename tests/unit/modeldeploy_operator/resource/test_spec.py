@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from modeldeploy_operator.analysis.checks import Check, Criteria, ErrorRate, Latency, OnNoData
+from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
+from modeldeploy_operator.analysis.kinds import ErrorRate, Latency
 from modeldeploy_operator.resource.parts import DURATION_PATTERN, seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.steps import FINAL, Step

@@ -5,8 +5,9 @@ Decisions about canaries that checks or routers have judged.
 from dataclasses import replace
 from datetime import timedelta
 
-from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence, Latency
+from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence
 from modeldeploy_operator.analysis.judge import UNSEEN, Analysis, Record
+from modeldeploy_operator.analysis.kinds import Latency
 from modeldeploy_operator.rollout import steps
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import POLL_HELD, POLL_PODS, Wanted
