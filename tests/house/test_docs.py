@@ -75,7 +75,7 @@ def test_every_gate_has_a_heading() -> None:
     """
     after = [name for name, _ in gates.AFTER_WEIGHT]
     before = [name for name, _ in gates.BEFORE_WEIGHT if name not in after]
-    named = [*before, "AwaitingWeight", *after]
+    named = [*before, "AwaitingWeight", gates.ROOM, *after]
     sections = re.split(r"^## ", _page("gates.md"), flags=re.MULTILINE)[1:]
     assert [section.split("\n")[0] for section in sections] == named
     for section in sections:

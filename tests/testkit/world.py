@@ -17,7 +17,7 @@ from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Decision, Wanted
 from modeldeploy_operator.rollout.memory import Memory, Revision
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Router, Routing, Snapshot
-from modeldeploy_operator.rollout.steps import Step, complete
+from modeldeploy_operator.rollout.strategy.steps import Step, complete
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TURN = timedelta(seconds=1)

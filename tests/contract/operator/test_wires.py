@@ -16,8 +16,8 @@ from modeldeploy_operator.manifests.routing import KEY, build_routing
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision
-from modeldeploy_operator.rollout.pools import SLOTS
 from modeldeploy_operator.rollout.snapshot import Router, Routing
+from modeldeploy_operator.rollout.strategy.pools import SLOTS
 from modeldeploy_router.core import routing as router_routing
 from modeldeploy_router.core.breaker import Breaker
 from modeldeploy_router.core.config import PROTOCOLS, server_name

@@ -19,9 +19,8 @@ from modeldeploy_operator.resource.status import (
     Weight,
     dump_memory,
 )
-from modeldeploy_operator.rollout import steps, weights
+from modeldeploy_operator.rollout import clock, weights
 from modeldeploy_operator.rollout.decision import Decision, Wanted
-from modeldeploy_operator.rollout.gates import Trial
 from modeldeploy_operator.rollout.memory import CHAPTER_BYTES, Canary, Revision, clip
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
@@ -130,16 +129,13 @@ def _canary(
     canary: Canary, wanted: Wanted, decision: Decision, seen: Snapshot, before: dict[str, Any]
 ) -> CanaryStatus:
     step = wanted.steps[min(canary.step, len(wanted.steps) - 1)]
-    trial = Trial(
-        wanted, canary, steps.FINAL if canary.full else step, 0, 0, seen, canary.started_at
-    )
     holding = decision.state is State.HOLDING and decision.reason == "Holding"
     return CanaryStatus(
         **_revision(canary.revision, decision, seen, before),
         step=min(canary.step, len(wanted.steps) - 1) + 1,
         steps=len(wanted.steps),
         step_started_at=canary.step_started_at,
-        next_step_at=trial.hold_ends_at if holding else None,
+        next_step_at=clock.hold_ends_at(canary, step) if holding else None,
         checks=[_check(r) for r in judge.results(wanted.criteria, canary.analysis, canary.step)]
         or None,
     )

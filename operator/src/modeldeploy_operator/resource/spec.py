@@ -11,7 +11,8 @@ from pydantic import Field, WithJsonSchema
 
 from modeldeploy_operator.resource.parts import Part, rule_of, seconds
 from modeldeploy_operator.resource.rollout_spec import Rollout
-from modeldeploy_operator.rollout import steps, weights
+from modeldeploy_operator.rollout import weights
+from modeldeploy_operator.rollout.strategy import steps
 
 Quantities = Annotated[
     dict[str, int | str],

@@ -6,13 +6,14 @@ traffic before removal); whoever calls it again with what it then sees gets the 
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from modeldeploy_operator.rollout import actions, endings, gates, pools, trial
+from modeldeploy_operator.rollout import actions, clock, endings, gates, trial
 from modeldeploy_operator.rollout.decision import POLL_PODS, POLL_UNWELL, Decision, Note, Wanted
 from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revision
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
+from modeldeploy_operator.rollout.strategy import pools
 
 
 def decide(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:
@@ -20,7 +21,7 @@ def decide(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Dec
     Decide about one ModelDeployment; same arguments, same decision.
     """
     memory, notes = actions.obey(wanted, memory, seen)
-    memory = _lapse(wanted, _run_pause_clock(wanted, memory, now))
+    memory = _lapse(wanted, clock.pause(wanted, memory, now))
     goal = memory.undo.to if memory.undo else wanted.revision
     decision = _decide(goal, wanted, memory, seen, now)
     return replace(decision, notes=(*notes, *decision.notes))
@@ -38,22 +39,6 @@ def _lapse(wanted: Wanted, memory: Memory) -> Memory:
     if rejected and rejected.revision != goal and memory.canary is None:
         rejected = None
     return replace(memory, undo=undo, rejected=rejected)
-
-
-def _run_pause_clock(wanted: Wanted, memory: Memory, now: datetime) -> Memory:
-    """
-    Stop the step's clock for as long as the rollout is paused.
-    """
-    if wanted.paused:
-        return memory if memory.paused_since else replace(memory, paused_since=now)
-    if memory.paused_since is None:
-        return memory
-    canary = memory.canary
-    if canary and canary.step_started_at:
-        since = max(memory.paused_since, canary.step_started_at)
-        shifted = canary.step_started_at + max(timedelta(0), now - since)
-        canary = replace(canary, step_started_at=shifted)
-    return replace(memory, canary=canary, paused_since=None)
 
 
 def _decide(

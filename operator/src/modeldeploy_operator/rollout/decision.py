@@ -10,7 +10,7 @@ from modeldeploy_operator.analysis.checks import UNJUDGED, Criteria
 from modeldeploy_operator.rollout.memory import Memory, Revision
 from modeldeploy_operator.rollout.snapshot import Routing
 from modeldeploy_operator.rollout.states import State
-from modeldeploy_operator.rollout.steps import Step
+from modeldeploy_operator.rollout.strategy.steps import Step
 
 POLL_ROUTERS = timedelta(seconds=0.25)
 """How soon to look again while routers confirm a change."""
@@ -35,6 +35,9 @@ class Wanted:
         paused: Whether the rollout is to stand still.
         action: The action annotation as it stands; empty if there is none.
         criteria: By what the canary is judged.
+        surge: How many pods there may be beyond `replicas` during a rollout; None where stable
+            keeps all of its own.
+        preview: Whether a candidate has an address of its own.
 
     """
 
@@ -45,6 +48,8 @@ class Wanted:
     paused: bool = False
     action: str = ""
     criteria: Criteria = UNJUDGED
+    surge: int | None = None
+    preview: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Decision:
         stalled: Whether nothing will change without a person.
         look_again_at: When to look again even if nothing is heard; None for never.
         notes: What to tell as events.
+        preview: The revision that the preview address leads to; None where there is none.
 
     """
 
@@ -91,3 +97,4 @@ class Decision:
     stalled: bool = False
     look_again_at: datetime | None = None
     notes: tuple[Note, ...] = ()
+    preview: str | None = None

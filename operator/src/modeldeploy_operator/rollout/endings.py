@@ -5,7 +5,7 @@ How a trial ends: steady, promoted, superseded, or taken back.
 from dataclasses import replace
 from datetime import datetime
 
-from modeldeploy_operator.rollout import actions, gates, pools, trial
+from modeldeploy_operator.rollout import actions, gates, trial
 from modeldeploy_operator.rollout.decision import (
     POLL_PODS,
     POLL_ROUTERS,
@@ -17,14 +17,17 @@ from modeldeploy_operator.rollout.decision import (
 from modeldeploy_operator.rollout.memory import (
     CHAPTER_BYTES,
     HISTORY_LIMIT,
+    Canary,
     Chapter,
     Memory,
     Outcome,
     Revision,
+    Withdrawal,
     clip,
 )
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
+from modeldeploy_operator.rollout.strategy import pools, turns
 
 
 def steady(
@@ -125,30 +128,54 @@ def withdraw(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> D
     if canary is None or stable is None or canary.withdrawal is None:
         raise AssertionError("only a marked canary is withdrawn")
     order, revision = canary.withdrawal, canary.revision.revision
+    both = turns.look(stable.revision, revision, seen)
+    if canary.shrunk and (order.since is None or both.able > order.most_ready):
+        order = replace(order, since=now, most_ready=both.able)
+    shrunk = canary.shrunk and not _hurries(wanted, canary, order, seen, now)
+    turn = turns.plan(wanted, turns.BACK, both, shrunk=shrunk)
     needed = trial.is_needed(stable, canary, seen)
     others = {**pools.lingering(memory, seen)}
-    routing = pools.route(stable.revision, None, 0, [revision, *others], seen.routing)
+    role = revision if turn.weight else None
+    routing = pools.route(stable.revision, role, turn.weight, [revision, *others], seen.routing)
     if needed and seen.routing and seen.routing.share(revision):
         routing = seen.routing
-    elif seen.effective(routing):
+    elif turn.weight == 0 and seen.effective(routing):
         return _withdrawn(wanted, memory, seen, now)
-    message = (
-        "The canary serves until the stable revision has a ready pod." if needed else order.message
-    )
-    desired = seen.pools.get(revision, Pool(0, 0)).desired
+    message = order.message
+    if needed:
+        message = "The canary serves until the stable revision has a ready pod."
+    elif turn.weight:
+        message = (
+            f"{message} Stable takes the traffic back pod by pod; "
+            f"{both.able} of {wanted.replicas} are ready."
+        )
+    shrunk = turns.is_shrunk(wanted, canary, turn, both)
+    memory = replace(memory, canary=replace(canary, withdrawal=order, shrunk=shrunk))
     return Decision(
         memory=memory,
         state=State.WITHDRAWING,
         reason="StableUnavailable" if needed else order.reason,
         message=message,
-        pools={
-            stable.revision: pools.stable_size(wanted, memory, seen),
-            revision: desired,
-            **others,
-        },
+        pools={stable.revision: turn.stable, revision: turn.canary, **others},
         routing=routing,
-        look_again_at=now + (POLL_PODS if needed else POLL_ROUTERS),
+        look_again_at=now + (POLL_PODS if needed or turn.weight else POLL_ROUTERS),
     )
+
+
+def _hurries(
+    wanted: Wanted, canary: Canary, order: Withdrawal, seen: Snapshot, now: datetime
+) -> bool:
+    """
+    Tell whether stable takes everything back at once, however few pods it has by now.
+
+    So it is where the canary has no ready pod, where a router has taken it out, and where stable's
+    pods have made no progress for as long as the progress deadline says.
+    """
+    revision = canary.revision.revision
+    if seen.ready(revision) == 0 or seen.tripped(revision) is not None:
+        return True
+    waited = (now - order.since).total_seconds() if order.since else 0.0
+    return waited >= wanted.progress_deadline
 
 
 def _withdrawn(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:

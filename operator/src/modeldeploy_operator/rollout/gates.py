@@ -7,16 +7,17 @@ what it waits for. The name is the condition's reason, and a heading in docs/ref
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from modeldeploy_operator.analysis import judge
 from modeldeploy_operator.analysis.checks import OnNoData
 from modeldeploy_operator.analysis.judge import Result, Verdict
-from modeldeploy_operator.rollout import weights
+from modeldeploy_operator.rollout import clock, weights
 from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Canary
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
-from modeldeploy_operator.rollout.steps import Step
+from modeldeploy_operator.rollout.strategy.steps import Step
+from modeldeploy_operator.rollout.strategy.turns import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Trial:
         wanted: What the user asks for.
         canary: Where the canary stands.
         step: The step that it is at.
-        need: The ready pods that the step's weight asks for.
+        turn: How much of the step there is room for now.
         share: The weight that is published for it now.
         seen: What was seen.
         now: The time of the pass.
@@ -39,7 +40,7 @@ class Trial:
     wanted: Wanted
     canary: Canary
     step: Step
-    need: int
+    turn: Turn
     share: int
     seen: Snapshot
     now: datetime
@@ -57,16 +58,18 @@ class Trial:
         """
         When the hold is over; None before the weight is effective.
         """
-        started = self.canary.step_started_at
-        return started + timedelta(seconds=self.step.hold) if started else None
+        return clock.hold_ends_at(self.canary, self.step)
 
     def verdicts(self, verdict: Verdict) -> list[Result]:
         """
         Return the checks that have a verdict.
 
         None has a say once somebody asked to skip the analysis, and only a failure has at the step
-        that takes all the traffic, as nothing is left to compare with.
+        that takes all the traffic, as nothing is left to compare with. At a step without traffic
+        no check waits for requests.
         """
+        if verdict is Verdict.WAITING and self.step.weight == 0:
+            return []
         is_last = self.step.weight == weights.FULL and verdict is not Verdict.FAILING
         if self.canary.full or is_last:
             return []
@@ -96,9 +99,9 @@ STAGES = {
 def _stage(name: str) -> Callable[[Trial], str | None]:
     def gate(trial: Trial) -> str | None:
         pool = trial.pool
-        if pool.ready >= trial.need or pool.stage != name:
+        if pool.ready >= trial.turn.need or pool.stage != name:
             return None
-        count = f"{pool.ready} of {trial.need} canary pods are ready"
+        count = f"{pool.ready} of {trial.turn.need} canary pods are ready"
         why = f": {pool.failure.message}" if pool.failure else ""
         return f"Waiting until {STAGES[name]}; {count}{why}."
 
@@ -107,11 +110,11 @@ def _stage(name: str) -> Callable[[Trial], str | None]:
 
 def _awaiting_routers(trial: Trial) -> str | None:
     up = trial.seen.up(trial.canary.revision.revision)
-    if trial.seen.routers and up >= trial.need:
+    if trial.seen.routers and up >= trial.turn.need:
         return None
     if not trial.seen.routers:
         return routerless(trial.seen)
-    return f"Waiting until every router finds {trial.need} canary pods healthy; {up} are."
+    return f"Waiting until every router finds {trial.turn.need} canary pods healthy; {up} are."
 
 
 def routerless(seen: Snapshot) -> str:
@@ -179,6 +182,8 @@ def _awaiting_approval(trial: Trial) -> str | None:
 
 
 CHECK_FAILED, REQUESTS = "CheckFailed", "AwaitingRequests"
+ROOM = "AwaitingRoom"
+"""Stands between two turns of one step, where pods are scarce."""
 
 Gate = Callable[[Trial], str | None]
 

@@ -37,11 +37,21 @@ class Revision:
 class Withdrawal:
     """
     The decision to take a canary back, which stands until its pods are gone.
+
+    Attributes:
+        outcome: How the rollout will have ended.
+        reason: Why, in CamelCase.
+        message: Why, in one sentence.
+        since: Since when a stable pool that had shrunk has made no progress; None before.
+        most_ready: The most ready pods of it that were seen since.
+
     """
 
     outcome: Outcome
     reason: str
     message: str
+    since: datetime | None = None
+    most_ready: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,7 @@ class Canary:
         most_ready: The most ready pods seen in this step.
         withdrawal: Set once the canary is to go.
         analysis: What its checks have counted.
+        shrunk: Whether the stable pool gave pods up for it, and has not got them back.
 
     """
 
@@ -83,6 +94,7 @@ class Canary:
     most_ready: int = 0
     withdrawal: Withdrawal | None = None
     analysis: Analysis = UNSEEN
+    shrunk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

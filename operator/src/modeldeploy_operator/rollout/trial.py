@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from modeldeploy_operator.analysis import judge
 from modeldeploy_operator.analysis.checks import OnNoData
-from modeldeploy_operator.rollout import actions, gates, pools, steps, weights
+from modeldeploy_operator.rollout import actions, clock, gates, weights
 from modeldeploy_operator.rollout.decision import (
     POLL_HELD,
     POLL_PODS,
@@ -20,6 +20,8 @@ from modeldeploy_operator.rollout.gates import Blocked, Trial
 from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revision
 from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
+from modeldeploy_operator.rollout.strategy import pools, steps, turns
+from modeldeploy_operator.rollout.strategy.turns import Both
 
 _RESCUE = "The stable revision has no ready pod, so the canary answers everything. "
 
@@ -61,12 +63,12 @@ def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> De
     stable = memory.stable
     if canary is None or stable is None:
         return memory
-    share = seen.routing.share(canary.revision.revision) if seen.routing else 0
+    both = turns.look(stable.revision, canary.revision.revision, seen)
     rescued = is_needed(stable, canary, seen)
-    canary = _follow_edit(canary, wanted, canary.step_weight if rescued else share)
-    trial = replace(_trial(wanted, canary, seen, share, now), rescued=rescued)
+    canary = steps.follow_edit(canary, wanted.steps, canary.step_weight if rescued else both.share)
+    trial = _trial(wanted, canary, both, seen, now, rescued=rescued)
     failure = trial.pool.failure
-    if failure and failure.permanent and trial.pool.ready < trial.need and not rescued:
+    if failure and failure.permanent and trial.pool.ready < trial.turn.need and not rescued:
         return actions.withdraw(memory, Outcome.ABORTED, failure.code, failure.message)
     why = seen.tripped(canary.revision.revision)
     if why is not None:
@@ -79,19 +81,29 @@ def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> De
         marked = replace(memory, canary=canary)
         return actions.withdraw(marked, Outcome.ABORTED, gates.CHECK_FAILED, failed)
     blocked = gates.first_blocked(gates.BEFORE_WEIGHT, trial)
-    canary = _clock(trial, blocked)
-    clocked = blocked is not None and blocked.gate in gates.CLOCKED and not rescued
-    if blocked and clocked and _waited(canary, now) >= wanted.progress_deadline:
-        return actions.withdraw(
-            memory, Outcome.ABORTED, "ProgressDeadlineExceeded", _deadline_message(trial, blocked)
+    clocked = blocked is not None and blocked.gate in gates.CLOCKED
+    # A canary without routers to send to it is not to blame.
+    counts = clocked and bool(seen.routers)
+    canary = clock.run(canary, now, ready=trial.pool.ready, counts=counts)
+    late = clock.waited(canary, now) >= wanted.progress_deadline
+    if blocked and clocked and late and not rescued:
+        message = (
+            f"Step {canary.step + 1} made no progress for "
+            f"{wanted.progress_deadline:g} s: {blocked.message}"
         )
+        return actions.withdraw(memory, Outcome.ABORTED, "ProgressDeadlineExceeded", message)
     return _weigh(replace(trial, canary=canary), memory, blocked)
 
 
-def _trial(wanted: Wanted, canary: Canary, seen: Snapshot, share: int, now: datetime) -> Trial:
+def _trial(
+    wanted: Wanted, canary: Canary, both: Both, seen: Snapshot, now: datetime, *, rescued: bool
+) -> Trial:
     step = steps.FINAL if canary.full else wanted.steps[canary.step]
-    need = weights.canary_replicas(step.weight, wanted.replicas)
-    return Trial(wanted, canary, step, need, share, seen, now)
+    turn = turns.plan(wanted, step, both, shrunk=canary.shrunk)
+    if rescued:
+        turn = turns.relieve(wanted, turn, both)
+    canary = replace(canary, shrunk=turns.is_shrunk(wanted, canary, turn, both))
+    return Trial(wanted, canary, step, turn, both.share, seen, now, rescued)
 
 
 def _judge(trial: Trial) -> Canary:
@@ -106,57 +118,6 @@ def _judge(trial: Trial) -> Canary:
     return replace(canary, analysis=analysis)
 
 
-def _follow_edit(canary: Canary, wanted: Wanted, share: int) -> Canary:
-    """
-    Go on at the matching step when only the steps were edited; nothing restarts.
-    """
-    fingerprint = steps.fingerprint(wanted.steps)
-    if fingerprint == canary.steps_hash:
-        return canary
-    index = min(canary.step, len(wanted.steps) - 1)
-    if wanted.steps[index].weight == canary.step_weight:
-        return replace(canary, step=index, steps_hash=fingerprint)
-    index = steps.matching(wanted.steps, share)
-    same = wanted.steps[index].weight == share
-    return replace(
-        canary,
-        step=index,
-        step_weight=wanted.steps[index].weight,
-        steps_hash=fingerprint,
-        step_started_at=canary.step_started_at if same else None,
-        approved=False,
-        released=False,
-    )
-
-
-def _clock(trial: Trial, blocked: Blocked | None) -> Canary:
-    """
-    Run the progress deadline's clock, only while pods or models are waited for.
-    """
-    canary, now, ready = trial.canary, trial.now, trial.pool.ready
-    if ready > canary.most_ready:
-        canary = replace(canary, most_ready=ready, waited=0.0, waiting_since=None)
-    # A canary without routers to send to it is not to blame.
-    counts = blocked is not None and blocked.gate in gates.CLOCKED and bool(trial.seen.routers)
-    if counts and canary.waiting_since is None:
-        return replace(canary, waiting_since=now)
-    if not counts and canary.waiting_since is not None:
-        return replace(canary, waited=_waited(canary, now), waiting_since=None)
-    return canary
-
-
-def _waited(canary: Canary, now: datetime) -> float:
-    since = canary.waiting_since
-    return canary.waited + (max(0.0, (now - since).total_seconds()) if since else 0.0)
-
-
-def _deadline_message(trial: Trial, blocked: Blocked) -> str:
-    return (
-        f"Step {trial.canary.step + 1} made no progress for "
-        f"{trial.wanted.progress_deadline:g} s: {blocked.message}"
-    )
-
-
 def _weigh(trial: Trial, memory: Memory, blocked: Blocked | None) -> Decision | Memory:
     """
     Give the canary its share: the step's if nothing stands before it, else what it has.
@@ -168,9 +129,9 @@ def _weigh(trial: Trial, memory: Memory, blocked: Blocked | None) -> Decision | 
     elif trial.rescued:
         weight = weights.FULL
     elif blocked:
-        weight = min(trial.share, trial.step.weight)
+        weight = min(trial.share, trial.turn.weight)
     else:
-        weight = trial.step.weight
+        weight = trial.turn.weight
     routing = _routing(trial, memory, weight)
     if blocked:
         return _decision(trial, memory, routing, State.PREPARING, blocked)
@@ -179,18 +140,29 @@ def _weigh(trial: Trial, memory: Memory, blocked: Blocked | None) -> Decision | 
             "AwaitingWeight", f"Waiting until every router has confirmed {weights.text(weight)}."
         )
         return _decision(trial, memory, routing, State.SHIFTING, awaiting)
+    had_traffic = trial.canary.had_traffic or weight > 0
+    trial = replace(trial, canary=replace(trial.canary, had_traffic=had_traffic))
+    if trial.turn.weight != trial.step.weight and not trial.rescued:
+        return _decision(trial, memory, routing, State.PREPARING, _awaiting_room(trial))
     return _hold(trial, memory, routing)
+
+
+def _awaiting_room(trial: Trial) -> Blocked:
+    """
+    Say on which way a turn has ended that was not the last one.
+    """
+    here, there = weights.text(trial.turn.weight), weights.text(trial.step.weight)
+    who = "more canary pods" if trial.turn.weight < trial.step.weight else "stable pods"
+    return Blocked(
+        gates.ROOM, f"At {here} on the way to {there}: waiting until there is room for {who}."
+    )
 
 
 def _hold(trial: Trial, memory: Memory, routing: Routing) -> Decision | Memory:
     """
     Keep an effective weight until the step's gates are passed; then take the next step.
     """
-    canary = replace(
-        trial.canary,
-        step_started_at=trial.canary.step_started_at or trial.now,
-        had_traffic=trial.canary.had_traffic or routing.weight > 0,
-    )
+    canary = replace(trial.canary, step_started_at=trial.canary.step_started_at or trial.now)
     trial = replace(trial, canary=canary)
     blocked = gates.first_blocked(gates.AFTER_WEIGHT, trial)
     if blocked and blocked.gate == gates.REQUESTS and _gives_up(trial):
@@ -230,9 +202,6 @@ def _decision(
 ) -> Decision:
     memory = replace(memory, canary=trial.canary)
     revision = trial.canary.revision.revision
-    size = max(
-        trial.need, weights.canary_replicas(max(trial.share, routing.weight), trial.wanted.replicas)
-    )
     stable = memory.stable.revision if memory.stable else ""
     return Decision(
         memory=memory,
@@ -240,13 +209,14 @@ def _decision(
         reason=blocked.gate,
         message=_RESCUE + blocked.message if trial.rescued else blocked.message,
         pools={
-            stable: pools.stable_size(trial.wanted, memory, trial.seen),
-            revision: size,
+            stable: trial.turn.stable,
+            revision: trial.turn.canary,
             **pools.lingering(memory, trial.seen),
         },
         routing=routing,
         look_again_at=_look_again(trial, state),
         notes=_notes(trial, routing),
+        preview=revision if trial.wanted.preview else None,
     )
 
 

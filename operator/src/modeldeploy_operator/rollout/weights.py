@@ -55,3 +55,23 @@ def canary_replicas(share: int, size: int) -> int:
     if size == 0:
         return 0
     return max(1, math.ceil(share * size / FULL))
+
+
+def carried(pods: int, size: int) -> int:
+    """
+    Return the share that so many pods carry, where `size` pods carry all the traffic.
+
+    1 of 4 pods carries 2,500, 2 of 3 carry 6,666, and 5 of 4 carry 10,000.
+    """
+    return FULL if pods >= size else pods * FULL // size
+
+
+def stable_replicas(share: int, size: int) -> int:
+    """
+    Count the pods that stable needs beside a canary's share: those for the rest, and at least 1.
+
+    Of 4 pods, 25 % leave 3, 30 % leave 3, and 100 % leave 1. What `carried` has rounded down does
+    not count: 2 of 3 pods carry 6,666, and leave 1.
+    """
+    rest = (FULL - share - 1) * size
+    return min(size, max(1, -(-rest // FULL)))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from modeldeploy_operator.resource import report
-from modeldeploy_operator.rollout import steps
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import (
@@ -25,6 +24,7 @@ from modeldeploy_operator.rollout.memory import (
     clip,
 )
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Router, Routing, Snapshot
+from modeldeploy_operator.rollout.strategy import steps
 from testkit.objects import NOW
 from testkit.world import Nature, World, a_world, revision, steps_of
 

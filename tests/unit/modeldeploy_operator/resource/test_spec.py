@@ -15,7 +15,7 @@ from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
 from modeldeploy_operator.analysis.kinds import ErrorRate, Latency
 from modeldeploy_operator.resource.parts import DURATION_PATTERN, seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
-from modeldeploy_operator.rollout.steps import FINAL, Step
+from modeldeploy_operator.rollout.strategy.steps import FINAL, Step
 from testkit.objects import NOW, a_spec, a_spec_dict
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_operator.rollout import steps
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import POLL_PODS, POLL_ROUTERS, Wanted
 from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Rejected, Undo
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Router, Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
+from modeldeploy_operator.rollout.strategy import steps
 from testkit.objects import NOW
 from testkit.world import revision, steps_of
 

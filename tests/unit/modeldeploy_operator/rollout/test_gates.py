@@ -12,7 +12,8 @@ from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.gates import AFTER_WEIGHT, BEFORE_WEIGHT, Blocked, Trial
 from modeldeploy_operator.rollout.memory import Canary
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Router, Snapshot
-from modeldeploy_operator.rollout.steps import Step
+from modeldeploy_operator.rollout.strategy.steps import Step
+from modeldeploy_operator.rollout.strategy.turns import Turn
 from testkit.objects import NOW
 from testkit.world import revision
 
@@ -25,7 +26,7 @@ def _trial(pool: Pool | None = None, up: int = 2, **changes: object) -> Trial:
         wanted=Wanted(revision("v2"), 4, (STEP,)),
         canary=CANARY,
         step=STEP,
-        need=2,
+        turn=Turn(weight=STEP.weight, need=2, stable=4, canary=2),
         share=0,
         seen=Snapshot({"v2": pool or Pool(2, 2)}, routers=(Router(1, {"v2": up}),)),
         now=NOW,

@@ -8,12 +8,12 @@ from datetime import timedelta
 from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence
 from modeldeploy_operator.analysis.judge import UNSEEN, Analysis, Record
 from modeldeploy_operator.analysis.kinds import Latency
-from modeldeploy_operator.rollout import steps
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import POLL_HELD, POLL_PODS, Wanted
 from modeldeploy_operator.rollout.memory import Canary, Memory
 from modeldeploy_operator.rollout.snapshot import Pool, Router, Routing, Snapshot
 from modeldeploy_operator.rollout.states import State
+from modeldeploy_operator.rollout.strategy import steps
 from modeldeploy_operator.rollout.trial import is_needed
 from testkit.objects import NOW
 from testkit.world import revision, steps_of

@@ -1,10 +1,9 @@
 """
-Pools: their sizes, which of them are on their way out, and the routers' slots that they hold.
+Pools: which of them are on their way out, and the routers' slots that they hold.
 """
 
 from collections.abc import Iterable
 
-from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Memory
 from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
 
@@ -34,18 +33,6 @@ def _released(revision: str, seen: Snapshot) -> bool:
     if routing is None:
         return True
     return seen.confirmed and revision not in (routing.stable, routing.canary)
-
-
-def stable_size(wanted: Wanted, memory: Memory, seen: Snapshot) -> int:
-    """
-    Size the stable pool: what is wanted, and during a rollout never less than it is.
-    """
-    if memory.stable is None:
-        return 0
-    pool = seen.pools.get(memory.stable.revision)
-    if memory.canary is None or pool is None:
-        return wanted.replicas
-    return max(wanted.replicas, pool.desired)
 
 
 def assign(revisions: Iterable[str], before: Routing | None) -> dict[str, str]:

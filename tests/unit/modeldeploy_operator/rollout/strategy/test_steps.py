@@ -5,8 +5,8 @@ Steps end with all the traffic, and an edit of them is noticed and followed.
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_operator.rollout import steps
-from modeldeploy_operator.rollout.steps import FINAL, Step
+from modeldeploy_operator.rollout.strategy import steps
+from modeldeploy_operator.rollout.strategy.steps import FINAL, Step
 from testkit.world import steps_of
 
 STEPS = st.lists(st.builds(Step, st.integers(0, 10_000), st.floats(0, 60), st.booleans()))

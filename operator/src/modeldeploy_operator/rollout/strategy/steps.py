@@ -5,9 +5,10 @@ Steps: what a canary must pass, in order, and where it stands after somebody edi
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from modeldeploy_operator.rollout import weights
+from modeldeploy_operator.rollout.memory import Canary
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,21 @@ class Step:
         weight: The canary's share in ten-thousandths.
         hold: Seconds for which the share is kept once it is effective.
         approval: Whether the step ends only after somebody approved it.
+        size: The share of the pods that it runs, where that is not the share of the traffic.
 
     """
 
     weight: int
     hold: float = 0.0
     approval: bool = False
+    size: int | None = None
+
+    def pods(self, replicas: int) -> int:
+        """
+        Count the pods that the step needs.
+        """
+        share = self.weight if self.size is None else self.size
+        return weights.canary_replicas(share, replicas)
 
 
 FINAL = Step(weights.FULL)
@@ -44,7 +54,8 @@ def fingerprint(steps: Sequence[Step]) -> str:
     """
     Hash the steps, so that an edit is noticed in mid-rollout.
     """
-    canonical = json.dumps([asdict(step) for step in steps], sort_keys=True)
+    told = [{k: v for k, v in asdict(step).items() if v is not None} for step in steps]
+    canonical = json.dumps(told, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
 
 
@@ -57,3 +68,26 @@ def matching(steps: Sequence[Step], weight: int) -> int:
     """
     below = [index for index, step in enumerate(steps) if step.weight <= weight]
     return below[-1] if below else 0
+
+
+def follow_edit(canary: Canary, steps: Sequence[Step], share: int) -> Canary:
+    """
+    Go on at the matching step when only the steps were edited; nothing restarts.
+    """
+    edited = fingerprint(steps)
+    if edited == canary.steps_hash:
+        return canary
+    index = min(canary.step, len(steps) - 1)
+    if steps[index].weight == canary.step_weight:
+        return replace(canary, step=index, steps_hash=edited)
+    index = matching(steps, share)
+    same = steps[index].weight == share
+    return replace(
+        canary,
+        step=index,
+        step_weight=steps[index].weight,
+        steps_hash=edited,
+        step_started_at=canary.step_started_at if same else None,
+        approved=False,
+        released=False,
+    )

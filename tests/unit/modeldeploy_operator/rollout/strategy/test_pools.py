@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_operator.rollout import pools
 from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Canary, Memory
 from modeldeploy_operator.rollout.snapshot import Pool, Router, Routing, Snapshot
+from modeldeploy_operator.rollout.strategy import pools
 from testkit.objects import NOW
 from testkit.world import revision, steps_of
 
@@ -46,24 +46,6 @@ def test_without_a_routing_configuration_nothing_lingers() -> None:
     Where nothing was published no router sends anything.
     """
     assert pools.lingering(BOTH, _seen(None, v0=1, v1=1)) == {}
-
-
-def test_stable_keeps_its_size_during_a_rollout() -> None:
-    """
-    During a rollout the stable pool may grow and never shrinks; otherwise it is what is wanted.
-    """
-    routing = Routing({"a": "v1"}, "v1")
-    assert pools.stable_size(WANTED, BOTH, _seen(routing, v1=4)) == 4
-    assert pools.stable_size(WANTED, BOTH, _seen(routing, v1=1)) == 2
-    assert pools.stable_size(WANTED, BOTH, _seen(routing)) == 2
-    assert pools.stable_size(WANTED, Memory(stable=revision("v1")), _seen(routing, v1=4)) == 2
-
-
-def test_without_a_stable_revision_its_pool_is_empty() -> None:
-    """
-    Before the first revision answers there is no stable pool.
-    """
-    assert pools.stable_size(WANTED, Memory(), _seen(None)) == 0
 
 
 def test_more_pools_than_slots_are_an_error() -> None:
