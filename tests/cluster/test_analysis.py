@@ -86,14 +86,16 @@ def test_a_burst_of_failures_needs_no_operator() -> None:
         await deployed.until_weight("50%")
         (pod,) = await cluster.operator_pods()
         with stopped(processes_of(pod, "modeldeploy_operator")):
-            async with Traffic(await deployed.host(), MODEL) as traffic:
-                await traffic.answered(300)
+            async with Traffic(await deployed.host(), MODEL, pause=0.005) as traffic:
+                await traffic.answered(600)
                 hurt = len(traffic.seen.failures)
                 await traffic.answered(100)
                 assert len(traffic.seen.failures) == hurt
         # Two routers, each of which must see twenty, and what is sent while they look.
-        assert 20 <= hurt <= 120, traffic.seen.failures
-        log.info("%d requests failed until both routers had taken the canary out", hurt)
+        took = traffic.seen.failed_at[-1] - traffic.seen.failed_at[0]
+        log.info("%d requests failed in %.2f s until both routers took the canary out", hurt, took)
+        assert 20 <= hurt <= 200, traffic.seen.failures
+        assert took < 1.0
         chapter = await deployed.until_outcome("Aborted")
         assert "requests failed" in chapter["message"]
         assert (await deployed.condition("Stalled"))["reason"] == "BreakerTripped"
