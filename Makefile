@@ -45,10 +45,10 @@ test: check contract ## The quick gate, the wires, and at most ten minutes of a 
 	$(BIN)/devcluster images runtime operator router s3
 	$(BIN)/pytest tests/cluster -m "cluster and not long"
 
-test-long: check contract ## Every cluster scenario and long simulation; writes docs/evidence/.
+test-long: check contract ## Every cluster scenario and long simulation; writes docs/evidence/. PARTS="contract benchmarks" runs less.
 	$(BIN)/devcluster up
 	$(BIN)/devcluster images runtime operator router s3
-	$(BIN)/python tests/evidence.py
+	$(BIN)/python tests/evidence.py $(PARTS)
 
 demo: setup ## Run the main job on a cluster: two versions of a model, and a canary between them.
 	$(BIN)/python examples/demo

@@ -4,7 +4,8 @@ The long tests, and the table of what they showed: `make test-long`.
 Everything runs that `make test` leaves out: every cluster scenario in full, the development
 cluster's own life, 20,000 simulated rollouts, the long contract tests, and every benchmark in
 bench/, each of which fails when it misses its goals. The table goes into
-docs/evidence/, with the date and the commit.
+docs/evidence/, with the date and the commit. Arguments name the parts to run, such as
+`contract benchmarks`; without any, all of them run.
 """
 
 import os
@@ -22,8 +23,10 @@ FOLDER = ROOT / "docs/evidence"
 RUNS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("simulation", ["tests/scenario"], {"MODELDEPLOY_ROLLOUTS": "20000"}),
     ("contract", ["tests/contract", "-m", "long"], {}),
-    ("cluster", ["tests/cluster", "tests/devcluster"], {}),
+    ("cluster", ["tests/cluster"], {}),
+    ("devcluster", ["tests/devcluster"], {}),
 )
+BENCHES = "benchmarks"
 BENCHMARKS = sorted(path.relative_to(ROOT) for path in (ROOT / "bench").glob("*.py"))
 
 
@@ -79,10 +82,34 @@ def _table(rows: list[Row]) -> list[str]:
     return lines
 
 
-def main() -> None:
+def _benchmark(program: Path) -> tuple[bool, list[str]]:
     """
-    Run everything, write the table, and exit with an error unless all passed.
+    Run one benchmark; return whether it missed a goal, and its part of the report.
     """
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode != 0, [f"## {program}", "", "```", done.stdout.strip(), "```", ""]
+
+
+def _wanted(arguments: list[str]) -> list[str]:
+    known = [*(title for title, _, _ in RUNS), BENCHES]
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        sys.exit(f"There is no part {unknown[0]!r}; the parts are {', '.join(known)}.")
+    return [name for name in known if name in arguments] or known
+
+
+def main(arguments: list[str]) -> None:
+    """
+    Run the wanted parts, write the table, and exit with an error unless all passed.
+    """
+    wanted = _wanted(arguments)
     head = subprocess.run(
         ["git", "rev-parse", "--short=12", "HEAD"],
         cwd=ROOT,
@@ -99,26 +126,19 @@ def main() -> None:
     lines = [f"# Long tests of {today}, commit {commit}", ""]
     failed = False
     with tempfile.TemporaryDirectory() as folder:
-        for title, paths, environment in RUNS:
+        for title, paths, environment in (run for run in RUNS if run[0] in wanted):
             report = Path(folder) / f"{title}.xml"
             failed |= _run(paths, environment, report) != 0
             lines += [f"## {title.capitalize()}", "", *_table(_read(report)), ""]
-    for program in BENCHMARKS:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
-        done = subprocess.run(
-            [sys.executable, str(program)],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        failed |= done.returncode != 0
-        lines += [f"## {program}", "", "```", done.stdout.strip(), "```", ""]
+    for program in BENCHMARKS if BENCHES in wanted else ():
+        missed, part = _benchmark(program)
+        failed |= missed
+        lines += part
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{today}-{commit}.md").write_text("\n".join(lines), encoding="utf-8")
+    suffix = f"-{'-'.join(wanted)}" if arguments else ""
+    (FOLDER / f"{today}-{commit}{suffix}.md").write_text("\n".join(lines), encoding="utf-8")
     sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
