@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from modeldeploy_runtime.batching.platform import Batching
-from modeldeploy_runtime.batching.stats import Distribution
 from modeldeploy_runtime.telemetry import catalogue
-from modeldeploy_runtime.telemetry.exposition import Buckets, Family
+from modeldeploy_runtime.telemetry.exposition import Family
 
 
 def read(batching: Batching) -> Iterator[Family]:
@@ -15,14 +14,14 @@ def read(batching: Batching) -> Iterator[Family]:
     The label with the name of the threads is empty, as TensorFlow Serving leaves it.
     """
     counts = batching.stats.read()
-    yield Family(catalogue.TF_QUEUING_LATENCY, {("",): _buckets(counts.queuing_latency)})
+    yield Family(catalogue.TF_QUEUING_LATENCY, {("",): counts.queuing_latency})
     yield Family(catalogue.TF_WRAPPED_RUNS, {(): counts.wrapped_run_count})
     yield Family(
         catalogue.TF_PADDING_SIZE,
-        {(str(size),): _buckets(padding) for size, padding in counts.padding_size.items()},
+        {(str(size),): padding for size, padding in counts.padding_size.items()},
     )
-    yield Family(catalogue.TF_INPUT_BATCH_SIZE, {(): _buckets(counts.input_batch_size)})
-    yield Family(catalogue.TF_PROCESSED_BATCH_SIZE, {(): _buckets(counts.processed_batch_size)})
+    yield Family(catalogue.TF_INPUT_BATCH_SIZE, {(): counts.input_batch_size})
+    yield Family(catalogue.TF_PROCESSED_BATCH_SIZE, {(): counts.processed_batch_size})
     yield Family(
         catalogue.QUEUE_DEPTH,
         {
@@ -30,7 +29,3 @@ def read(batching: Batching) -> Iterator[Family]:
             for (servable, signature), rows in batching.waiting_rows().items()
         },
     )
-
-
-def _buckets(values: Distribution) -> Buckets:
-    return Buckets(values.counts, values.total)

@@ -5,27 +5,12 @@ The distributions have TensorFlow Serving's buckets, of its ``batching_session``
 """
 
 import threading
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modeldeploy_runtime.telemetry import catalogue
-
-LATENCY_BOUNDS = catalogue.TF_QUEUING_LATENCY.bounds
-SIZE_BOUNDS = catalogue.TF_PROCESSED_BATCH_SIZE.bounds
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """
-    Values sorted into buckets.
-
-    ``counts`` has one entry for each bound, of values up to it, and one for those above all.
-    """
-
-    bounds: tuple[float, ...]
-    counts: tuple[int, ...]
-    total: float
+from modeldeploy_runtime.telemetry.cells import Distribution
+from modeldeploy_runtime.telemetry.exposition import Buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +23,18 @@ class Snapshot:
     ``failed_batch_count`` batches that were computed again in parts because they failed as a whole.
     """
 
-    queuing_latency: Distribution
-    input_batch_size: Distribution
-    processed_batch_size: Distribution
-    padding_size: dict[int, Distribution]
+    queuing_latency: Buckets
+    input_batch_size: Buckets
+    processed_batch_size: Buckets
+    padding_size: dict[int, Buckets]
     wrapped_run_count: int
     failed_batch_count: int
     dropped_count: int
 
 
-class _Counts:
-    __slots__ = ("_bounds", "_counts", "_total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._total = 0.0
-
-    def add(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._total += value
-
-    def read(self) -> Distribution:
-        return Distribution(self._bounds, tuple(self._counts), self._total)
+def _sizes() -> Distribution:
+    # The buckets of all three sizes are the same.
+    return Distribution(catalogue.TF_PROCESSED_BATCH_SIZE)
 
 
 @dataclass(slots=True)
@@ -68,10 +42,12 @@ class BatchingStats:
     """Counts since the start; threads may call every method at any time."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _latency: _Counts = field(default_factory=lambda: _Counts(LATENCY_BOUNDS))
-    _input: _Counts = field(default_factory=lambda: _Counts(SIZE_BOUNDS))
-    _processed: _Counts = field(default_factory=lambda: _Counts(SIZE_BOUNDS))
-    _padding: dict[int, _Counts] = field(default_factory=dict)
+    _latency: Distribution = field(
+        default_factory=lambda: Distribution(catalogue.TF_QUEUING_LATENCY)
+    )
+    _input: Distribution = field(default_factory=_sizes)
+    _processed: Distribution = field(default_factory=_sizes)
+    _padding: dict[int, Distribution] = field(default_factory=dict)
     _wrapped: int = 0
     _failed: int = 0
     _dropped: int = 0
@@ -84,7 +60,7 @@ class BatchingStats:
             self._processed.add(processed)
             padding = self._padding.get(processed)
             if padding is None:
-                padding = self._padding[processed] = _Counts(SIZE_BOUNDS)
+                padding = self._padding[processed] = _sizes()
             padding.add(processed - sum(sizes))
 
     def waited(self, seconds: Sequence[float]) -> None:
