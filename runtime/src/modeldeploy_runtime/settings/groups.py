@@ -1,6 +1,7 @@
 """All flags of the server, in the order in which help and reference list them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from modeldeploy_runtime.settings.foreign import ForeignFlags
 from modeldeploy_runtime.settings.limits import LimitFlags
@@ -11,22 +12,6 @@ from modeldeploy_runtime.settings.program import (
     ObservationFlags,
     ProgramFlags,
     RequestLoggingFlags,
-)
-
-GROUPS = (
-    ModelFlags,
-    SourceFlags,
-    LoadFlags,
-    TensorflowFlags,
-    BatchingFlags,
-    GrpcFlags,
-    RestFlags,
-    LimitFlags,
-    ObservationFlags,
-    RequestLoggingFlags,
-    StopFlags,
-    ProgramFlags,
-    ForeignFlags,
 )
 
 
@@ -47,3 +32,7 @@ class Settings(
     ForeignFlags,
 ):
     """What the command line says; docs/reference/runtime-flags.md lists what each field means."""
+
+
+GROUPS: tuple[type[Any], ...] = Settings.__bases__
+"""The same groups, each with its own fields and a title as its docstring."""
