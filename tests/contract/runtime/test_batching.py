@@ -168,6 +168,36 @@ def test_large_requests_are_split(crowd: ModelServer) -> None:
     assert outputs["total"] == [6.0] * 4 + [22.0] * 4 + [33.0] * 2
 
 
+def test_a_large_request_finds_no_room(
+    crowd: ModelServer, stub: Any, pool: ThreadPoolExecutor
+) -> None:
+    """
+    Where one batch may wait and nine do, who needs three is told so and takes no other's place.
+    """
+    message = (
+        "The batch scheduling queue to which this task was submitted is full; task size is 12 but "
+        "scheduling capacity is only 4 (num_enqueued_batches=9, max_enqueued_batches=10, "
+        "open_batch_size=4, max_execution_batch_size=4)"
+    )
+
+    def refused() -> list[Answer]:
+        toil = pool.submit(
+            stub.Predict, _request("greedy", "toil", n=np.array([400_000], np.int32)), 60
+        )
+        depth = 'modeldeploy_batch_queue_depth{model="greedy",signature="toil",version="1"} 0'
+        crowd.wait(
+            lambda: depth in crowd.get("/monitoring/prometheus/metrics").body.decode(), "a run"
+        )
+        asked = [pool.submit(crowd.predict, "splitting", _columns(x=[1.0] * 12)) for _ in range(4)]
+        toil.result()
+        answers = [future.result() for future in asked]
+        # The thread may have taken some of them before it met the toil.
+        return [answer for answer in answers if answer.status != 200 and message in answer.error]
+
+    [answer] = crowd.wait(refused, "a refusal")
+    assert (answer.status, answer.error) == (503, message)
+
+
 @pytest.mark.parametrize(
     ("model", "signature", "inputs", "code", "message"),
     [

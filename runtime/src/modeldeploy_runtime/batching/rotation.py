@@ -71,7 +71,8 @@ class Rotation(Generic[Group, Work]):
         if queue is None:
             queue = BatchQueue(options)
         allowed = max(1, options.max_enqueued_batches) * options.max_execution_batch_size
-        if rows and rows + task.size > allowed:
+        # Where nothing waits in other lanes, the lane's own check says more.
+        if rows + task.size > allowed and rows > queue.rows:
             enqueued = sum(len(q) for known, q in self._lanes.items() if known.group == lane.group)
             raise batch_queue.full(enqueued, options)
         queue.offer(task, now, run_seconds)
