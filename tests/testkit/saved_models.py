@@ -147,6 +147,20 @@ def _slow(target: Path) -> None:
     )
 
 
+def _products(target: Path) -> None:
+    """
+    Write products with a unit matrix, which give back what they get, as precisely as computed.
+    """
+
+    def multiply(x: Any) -> dict[str, Any]:
+        for _ in range(4):
+            x = tf.nn.relu(tf.linalg.matmul(x, tf.eye(64)))
+        return {"y": x}
+
+    specs = [tf.TensorSpec([None, 64], tf.float32, name="x")]
+    _save(target, {"serving_default": (multiply, specs)})
+
+
 def _write_all(folder: Path) -> None:
     half_plus(folder / "half_plus_two" / "00000001", 2.0)
     half_plus(folder / "half_plus_two" / "2", 3.0)
@@ -154,6 +168,7 @@ def _write_all(folder: Path) -> None:
     _kinds(folder / "kinds" / "1")
     _shapes(folder / "shapes" / "1")
     _slow(folder / "slow" / "1")
+    _products(folder / "products" / "1")
     example_models.write(folder / "heads" / "1")
     crowd_models.write_all(folder / "crowd")
     broken = folder / "broken" / "1"

@@ -30,7 +30,8 @@ class LoadFlags:
     )
     num_unload_threads: int = flag(
         0,
-        "How many versions are unloaded at once, once their last request is answered.",
+        "How many versions are unloaded at once, once their last request is answered. An unload is "
+        "so short that nobody sees the number from outside.",
         least=0,
         shown="one for each CPU, at least 4",
     )
@@ -100,7 +101,9 @@ class TensorflowFlags:
         default=False, help_text="Compile the graphs for the CPU with XLA."
     )
     mixed_precision: str = flag(
-        "", "`bfloat16` computes in that type where it does no harm.", choices=("", "bfloat16")
+        "",
+        "`bfloat16` computes in that type where it does no harm, on CPUs that can (AVX-512).",
+        choices=("", "bfloat16"),
     )
 
 

@@ -18,7 +18,12 @@ from tensorflow_serving.apis import (
 )
 
 HALF = {"instances": [1.0, 2.0]}
-BUCKETS = {"request_latency": 33, "runtime_latency": 33, "request_example_counts": 15}
+BUCKETS = {
+    "request_latency": 33,
+    "runtime_latency": 33,
+    "model_warmup_latency": 33,
+    "request_example_counts": 15,
+}
 
 
 def _values(family: Metric, suffix: str = "", **wanted: str) -> dict[tuple[str, ...], float]:
