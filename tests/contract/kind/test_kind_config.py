@@ -39,6 +39,7 @@ def create(kind: Path, config: Path, folder: Path) -> str:
     return result.stderr
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_kind_takes_the_configuration(kind: Path, tmp_path: Path) -> None:
     """Kind decodes and validates the file and gets as far as asking for the node's image."""

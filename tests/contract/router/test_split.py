@@ -40,7 +40,9 @@ async def test_rest_is_split_by_weight(router: Bench, weight: int) -> None:
     assert_share(tally, weight / 10_000)
 
 
-@pytest.mark.parametrize(("weight", "threads"), [(1000, "1"), (50, "1"), (1000, "2")])
+@pytest.mark.parametrize(
+    ("weight", "threads"), [pytest.param(1000, "1", marks=pytest.mark.long), (50, "1"), (1000, "2")]
+)
 async def test_one_grpc_connection_is_split_by_weight(
     router: Bench, weight: int, threads: str, rpc: GrpcClient
 ) -> None:

@@ -26,10 +26,11 @@ def _rate(output: str) -> float:
     return float(found)
 
 
+@pytest.mark.long
 @pytest.mark.requirement("row-3")
 @pytest.mark.parametrize(
     ("version", "low", "high"),
-    [pytest.param(1, 8.0, 12.0, marks=pytest.mark.long), (2, 0.0, 6.0)],
+    [(1, 8.0, 12.0), (2, 0.0, 6.0)],
 )
 def test_error_rate(tmp_path: Path, version: int, low: float, high: float) -> None:
     """

@@ -111,6 +111,7 @@ def test_ports_open_at_once(models: Path, tmp_path: Path) -> None:
         server.wait_ready()
 
 
+@pytest.mark.long
 def test_body_limit(models: Path, tmp_path: Path) -> None:
     """
     A body above the limit is refused with 413, whether or not its size was announced.
@@ -136,6 +137,7 @@ def _endless() -> dict[str, list[int]]:
     return {"instances": [2_000_000_000]}
 
 
+@pytest.mark.long
 def test_timeout(models: Path, tmp_path: Path) -> None:
     """
     A prediction that takes longer than the timeout gets 504, and the server lives on.
@@ -177,6 +179,7 @@ def _measure(server: ModelServer, seconds: float) -> int:
     return int(count * seconds / (time.monotonic() - started))
 
 
+@pytest.mark.long
 def test_requests_in_flight_are_finished(models: Path, tmp_path: Path) -> None:
     """
     Requests that run when SIGTERM comes are answered, over REST and over gRPC.
@@ -212,6 +215,7 @@ def _grpc_slow(server: ModelServer, count: int) -> int:
         return 200
 
 
+@pytest.mark.long
 def test_what_takes_too_long_is_cut(models: Path, tmp_path: Path) -> None:
     """
     A request that outlasts the drain is cut, and the log says so; the server still ends with 0.

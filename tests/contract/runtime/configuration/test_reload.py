@@ -5,6 +5,7 @@ A configuration that changes while the server runs: by its file and by gRPC.
 import functools
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,31 @@ def test_models_come_and_go(reload: Reload, reloaded: ModelServer, marked: Path)
     counter = ":tensorflow:cc:saved_model:load_attempt_count"
     answer = reload(_entry(marked, HALF), metrics=[counter, "/no/such"])
     assert answer.status.error_code == 0
-    assert [metric.name for metric in answer.metric] in ([], [counter])
+    [increase] = answer.metric
+    assert (increase.name, increase.int64_value_increase >= 1) == (counter, True)
     assert _answer(reloaded, HALF) == (200, [3.5])
     assert _answer(reloaded, "sums") == (404, "Servable not found for request: Latest(sums)")
     reload(_entry(marked, "slow"))
     assert reloaded.predict("slow", {"instances": [1]}).status == 200
     reloaded.wait_state(HALF, 2, "END")
     assert _answer(reloaded, HALF) == (404, f"Servable not found for request: Latest({HALF})")
+
+
+def test_an_unload_waits_for_requests(reload: Reload, reloaded: ModelServer, marked: Path) -> None:
+    """
+    A version that still answers a request is not unloaded under it.
+    """
+    reload(_entry(marked, "slow"))
+    running = 'modeldeploy_requests_in_flight{entrypoint="REST"} 2'
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(reloaded.predict, "slow", {"instances": [1_500_000]})
+        reloaded.wait(
+            lambda: running in reloaded.get("/monitoring/prometheus/metrics").body.decode(), "a run"
+        )
+        reload()
+        reloaded.wait_state("slow", 1, "UNLOADING")
+        assert asked.result().status == 200
+    reloaded.wait_state("slow", 1, "END")
 
 
 def test_what_is_not_touched_stays(reload: Reload, reloaded: ModelServer, marked: Path) -> None:

@@ -123,7 +123,7 @@ def test_switched_off(models: Path, tmp_path: Path) -> None:
         f"--model_base_path={models}/{HALF}",
         "--enable_grpc_healthcheck_service=false",
         f"--grpc_socket_path={socket}",
-        "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.nonsense=yes,bare",
+        "--grpc_channel_arguments=grpc.max_connection_age_ms=500,grpc.nonsense=yes,bare",
     ]
     with running(tmp_path, *flags) as server:
         server.wait_ready()

@@ -5,7 +5,7 @@ Versions that come and go under a running server, and folders that are not as th
 import itertools
 import shutil
 import threading
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,6 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
     predict_pb2,
-    prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
 
@@ -33,8 +32,30 @@ def _place(source: Path, base: Path, version: int) -> None:
     (base / f".{version}").rename(base / str(version))
 
 
-def _flags(base: Path, *more: str) -> list[str]:
-    return [f"--model_name={HALF}", f"--model_base_path={base}", *more]
+CONFIG = """
+config {{ name: "{name}" base_path: "{folder}/{name}" model_platform: "tensorflow" }}
+"""
+NAMES = ("swapped", "broken", "copied", "witness", "absent", "emptied")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The folder of the base paths, none of which is there at first.
+    """
+    return tmp_path_factory.mktemp("transitions")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[ModelServer]:
+    """
+    A server that looks for a model of each test.
+    """
+    entries = "".join(CONFIG.format(name=name, folder=folder) for name in NAMES)
+    (folder / "models.config").write_text(f"model_config_list {{ {entries} }}")
+    with running(folder, f"--model_config_file={folder}/models.config") as started:
+        started.wait(lambda: started.get("/healthz").status == 200, "the port")
+        yield started
 
 
 class _Load:
@@ -42,8 +63,9 @@ class _Load:
     Clients that ask without a pause over REST and gRPC, and note every failure.
     """
 
-    def __init__(self, server: ModelServer) -> None:
+    def __init__(self, server: ModelServer, model: str) -> None:
         self._server = server
+        self._model = model
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._rest), threading.Thread(target=self._grpc)]
         self.failures: list[str] = []
@@ -63,7 +85,7 @@ class _Load:
     def _rest(self) -> None:
         while not self._stopped.is_set():
             try:
-                answer = self._server.predict(HALF, {"instances": [1.0]})
+                answer = self._server.predict(self._model, {"instances": [1.0]})
                 if answer.status != 200:
                     self.failures.append(f"{answer.status}: {answer.body!r}")
                 else:
@@ -76,7 +98,7 @@ class _Load:
         with grpc.insecure_channel(self._server.target) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             request = predict_pb2.PredictRequest()
-            request.model_spec.name = HALF
+            request.model_spec.name = self._model
             request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.ones(1, np.float32)))
             while not self._stopped.is_set():
                 try:
@@ -88,141 +110,77 @@ class _Load:
 
 
 @pytest.mark.requirement("row-8")
-def test_swap_under_load(models: Path, tmp_path: Path) -> None:
+def test_swap_under_load(models: Path, server: ModelServer, folder: Path) -> None:
     """
     New versions take over while clients ask without a pause, and no request fails.
     """
-    base = tmp_path / HALF
-    source = models / HALF / "2"
+    base, source = folder / "swapped", models / HALF / "2"
     _place(source, base, 1)
-    with running(tmp_path, *_flags(base)) as server:
-        server.wait_ready()
-        with _Load(server) as load:
-            for version in (2, 3, 4):
-                _place(source, base, version)
-                server.wait_state(HALF, version, "AVAILABLE")
-                server.wait_state(HALF, version - 1, "END")
-            time.sleep(0.2)
+    server.wait_state("swapped", 1, "AVAILABLE")
+    with _Load(server, "swapped") as load:
+        for version in (2, 3, 4):
+            _place(source, base, version)
+            server.wait_state("swapped", version, "AVAILABLE")
+            server.wait_state("swapped", version - 1, "END")
+        wanted = {(api, version) for api in ("REST", "GRPC") for version in (1, 2, 3, 4)}
+        server.wait(lambda: load.failures or load.versions >= wanted, "answers of all versions")
     assert load.failures == []
-    assert load.versions >= {(api, version) for api in ("REST", "GRPC") for version in (1, 2, 3, 4)}
 
 
-def test_unload_waits_for_requests(models: Path, tmp_path: Path) -> None:
-    """
-    A version that still answers a request is not unloaded under it.
-    """
-    base = tmp_path / "slow"
-    _place(models / "slow" / "1", base, 1)
-    flags = ["--model_name=slow", f"--model_base_path={base}"]
-    with running(tmp_path, *flags) as server:
-        server.wait_ready()
-        answers: list[Any] = []
-        body = {"instances": [_iterations(server, 6.0)]}
-        asking = threading.Thread(target=lambda: answers.append(server.predict("slow", body)))
-        asking.start()
-        time.sleep(0.3)
-        _place(models / "slow" / "1", base, 2)
-        server.wait_state("slow", 1, "UNLOADING")
-        asking.join(60)
-        server.wait_state("slow", 1, "END")
-    assert answers[0].status == 200
-    assert answers[0].headers["x-model-version"] == "1"
-
-
-def _iterations(server: ModelServer, seconds: float) -> int:
-    """
-    Find out how far the slow model counts in so many seconds on this machine.
-    """
-    count = 20_000
-    server.predict("slow", {"instances": [count]})
-    started = time.monotonic()
-    assert server.predict("slow", {"instances": [count]}).status == 200
-    return int(count * seconds / (time.monotonic() - started))
-
-
-def test_broken_version_leaves_the_old_one(models: Path, tmp_path: Path) -> None:
+def test_broken_version_leaves_the_old_one(models: Path, server: ModelServer, folder: Path) -> None:
     """
     A newer version that cannot be loaded is at its end, and the older one goes on answering.
     """
-    base = tmp_path / HALF
-    _place(models / HALF / "2", base, 1)
-    with running(tmp_path, *_flags(base)) as server:
-        server.wait_ready()
-        _place(models / "broken" / "1", base, 2)
-        server.wait_state(HALF, 2, "END")
-        assert server.predict(HALF, {"instances": [1.0]}).headers["x-model-version"] == "1"
-        assert server.get("/readyz").status == 200
+    _place(models / HALF / "2", folder / "broken", 1)
+    server.wait_state("broken", 1, "AVAILABLE")
+    _place(models / "broken" / "1", folder / "broken", 2)
+    server.wait_state("broken", 2, "END")
+    assert server.predict("broken", {"instances": [1.0]}).headers["x-model-version"] == "1"
+    assert "broken" not in server.get("/readyz").json["reasons"]
 
 
-def test_incomplete_version_waits(models: Path, tmp_path: Path) -> None:
+def test_incomplete_version_waits(models: Path, server: ModelServer, folder: Path) -> None:
     """
     A version whose files are still being copied is taken only when the last one is there.
     """
-    base = tmp_path / HALF
+    base = folder / "copied"
     _place(models / HALF / "2", base, 1)
-    with running(tmp_path, *_flags(base)) as server:
-        server.wait_ready()
-        shutil.copytree(models / "incomplete" / "1", base / "2")
-        server.wait(lambda: "Version 2 is not complete" in server.log, "a warning")
-        time.sleep(2.5)
-        assert server.get(f"/v1/models/{HALF}/versions/2").status == 404
-        shard = "variables/variables.data-00000-of-00001"
-        shutil.copy(models / HALF / "00000001" / shard, base / "2" / shard)
-        server.wait_state(HALF, 2, "AVAILABLE")
+    server.wait_state("copied", 1, "AVAILABLE")
+    shutil.copytree(models / "incomplete" / "1", base / "2")
+    server.wait(lambda: "Version 2 is not complete" in server.log, "a warning")
+    # It takes two looks and a load to serve another one, and this one is not served meanwhile.
+    _place(models / HALF / "2", folder / "witness", 1)
+    server.wait_state("witness", 1, "AVAILABLE")
+    assert server.get("/v1/models/copied/versions/2").status == 404
+    shard = "variables/variables.data-00000-of-00001"
+    shutil.copy(models / HALF / "00000001" / shard, base / "2" / shard)
+    server.wait_state("copied", 2, "AVAILABLE")
 
 
-@pytest.mark.parametrize("emptied", [False, True])
+@pytest.mark.parametrize(
+    ("name", "word"), [("absent", "cannot be read"), ("emptied", "No version was found")]
+)
 def test_storage_that_is_away(
-    models: Path,
-    tmp_path: Path,
-    emptied: bool,  # noqa: FBT001 - a table's column
+    models: Path, server: ModelServer, folder: Path, name: str, word: str
 ) -> None:
     """
     A base path may come late, go away or be empty for a while: it takes no model with it.
     """
-    base = tmp_path / HALF
-    with running(tmp_path, *_flags(base)) as server:
-        server.wait(lambda: server.get("/healthz").status == 200, "the port")
-        server.wait(
-            lambda: "cannot be read" in server.get("/readyz").json["reasons"][HALF], "a reason"
-        )
-        _place(models / HALF / "2", base, 1)
-        server.wait_ready()
-        base.rename(tmp_path / "away")
-        if emptied:
-            base.mkdir()
-        word = "No version was found" if emptied else "cannot be read"
-        server.wait(lambda: server.log.count(word) > (not emptied), "a warning")
-        assert server.predict(HALF, {"instances": [1.0]}).status == 200
-        assert server.get("/readyz").status == 200
+    base = folder / name
 
+    def warnings() -> int:
+        return sum(word in line and f"{base}" in line for line in server.log.splitlines())
 
-def test_warmup(models: Path, tmp_path: Path) -> None:
-    """
-    Recorded requests are replayed before a version is available; bad ones fail its load.
-    """
-    base = tmp_path / HALF
-    for version, model in ((1, HALF), (2, "other-signature")):
-        _place(models / HALF / "2", base, version)
-        extra = base / str(version) / "assets.extra"
-        extra.mkdir()
-        _write_warmup(extra / "tf_serving_warmup_requests", model)
-    flags = _flags(base, "--model_config_file=", "--num_request_iterations_for_warmup", "2")
-    with running(tmp_path, *flags) as server:
-        server.wait_state(HALF, 2, "END")
-        (found,) = server.get(f"/v1/models/{HALF}/versions/2").json["model_version_status"]
-        assert 'Serving signature key "other" not found.' in found["status"]["error_message"]
-        shutil.rmtree(base / "2")
-        server.wait_state(HALF, 1, "AVAILABLE")
-        assert "Replayed 1 warm-up records" in server.log
+    def reasons() -> Any:
+        return server.get("/readyz").json["reasons"]
 
-
-def _write_warmup(path: Path, model: str) -> None:
-    log = prediction_log_pb2.PredictionLog()
-    request = log.predict_log.request
-    request.model_spec.name = model
-    if model != HALF:
-        request.model_spec.signature_name = "other"
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.ones(1, np.float32)))
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(log.SerializeToString())
+    server.wait(lambda: "cannot be read" in reasons()[name], "a reason")
+    _place(models / HALF / "2", base, 1)
+    server.wait_state(name, 1, "AVAILABLE")
+    before = warnings()
+    base.rename(folder / f"{name}-away")
+    if name == "emptied":
+        base.mkdir()
+    server.wait(lambda: warnings() > before, "a warning")
+    assert server.predict(name, {"instances": [1.0]}).status == 200
+    assert name not in reasons()
