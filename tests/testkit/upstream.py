@@ -47,11 +47,12 @@ class Identity:
             ],
         }
 
-    def prediction(self) -> dict[str, Any]:
+    def prediction(self, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """
-        Answer a predict with who answered it.
+        Answer a predict with who answered it, and what the router said of it.
         """
-        return {"version": self.version, "address": self.address}
+        pin = headers.get("x-modeldeploy-pin", "")
+        return {"version": self.version, "address": self.address, "path": path, "pin": pin}
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str], bytes]:
@@ -71,7 +72,9 @@ async def answer(identity: Identity, method: str, path: str, headers: Mapping[st
     Compute one whole HTTP/1.1 response.
     """
     await asyncio.sleep(float(headers.get("x-test-delay", "0")))
-    status, body = identity.status(path) if method == "GET" else (200, identity.prediction())
+    status, body = 200, identity.prediction(path, headers)
+    if method == "GET":
+        status, body = identity.status(path)
     status = int(
         headers.get("x-test-status", 500 if identity.failing and method == "POST" else status)
     )
@@ -104,7 +107,6 @@ async def serve_grpc(identity: Identity, port: int) -> Any:
     """
     Serve every gRPC method there is: the request's bytes are not looked at.
     """
-    content = json.dumps(identity.prediction()).encode()
 
     async def handle(_request: bytes, context: Any) -> bytes:
         headers = dict(context.invocation_metadata())
@@ -113,7 +115,7 @@ async def serve_grpc(identity: Identity, port: int) -> Any:
         if code:
             codes = {code.value[0]: code for code in grpc.StatusCode}
             await context.abort(codes[code], "as the test asked")
-        return content
+        return json.dumps(identity.prediction("", headers)).encode()
 
     class Everything(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
         """

@@ -54,7 +54,8 @@ def test_a_new_life_starts_with_what_is_known() -> None:
     text = render(content)
     first, second = (server_arguments("rest", f"10.0.0.{n}") for n in (1, 2))
     assert f"  server ip-10.0.0.1 {first}\n  server ip-10.0.0.2 {second}\n" in text
-    assert text.count("  server ip-") == 4
+    # Two protocols, and each slot's backend for what is pinned.
+    assert text.count("  server ip-") == 8
     assert content.map_text == "split a::0:3\n"
 
 

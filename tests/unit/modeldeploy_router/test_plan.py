@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_router.core.config import server_name
-from modeldeploy_router.core.plan import HANDOVER_SECONDS, Plan, decide, map_entries
+from modeldeploy_router.core.choice import map_entries
+from modeldeploy_router.core.config import KINDS, PROTOCOLS, backend_name, server_name
+from modeldeploy_router.core.plan import HANDOVER_SECONDS, Plan, decide
 from modeldeploy_router.core.routing import parse_routing
 from modeldeploy_router.core.seen import Seen, Server
 from testkit.routers import EXAMPLE
@@ -19,6 +20,10 @@ ENTRIES = {
     "split": "a:b:1000:7",
     "a": "/v1/models/mnist/versions/1",
     "b": "/v1/models/mnist/versions/2",
+    "version/1": "a:1",
+    "version/2": "b:2",
+    "label/stable": "a:1",
+    "label/canary": "b:2",
 }
 UP = Server(out=False, up=True, checked=True)
 NEW = Server(out=False, up=False, checked=False)
@@ -54,7 +59,9 @@ def test_a_new_endpoint_is_added_and_checked_before_it_serves() -> None:
     `health down` after `state ready` keeps a new server out until its check has passed.
     """
     decided = plan({"a": {ONE}, "b": set()})
-    rest, grpc = decided.commands
+    rest, rest_pinned, grpc, grpc_pinned = decided.commands
+    assert rest_pinned.startswith("add server rest_a_pinned/ip-10.0.0.1 10.0.0.1:8501 check ")
+    assert grpc_pinned.startswith("add server grpc_a_pinned/ip-10.0.0.1 10.0.0.1:8500 proto h2 ")
     assert rest.startswith("add server rest_a/ip-10.0.0.1 10.0.0.1:8501 check ")
     assert grpc.startswith("add server grpc_a/ip-10.0.0.1 10.0.0.1:8500 proto h2 check ")
     for command, backend in ((rest, "rest_a"), (grpc, "grpc_a")):
@@ -71,7 +78,9 @@ def test_at_rest() -> None:
     """
     With everything in place there is nothing to do and nothing to wait for.
     """
-    servers = {f"{p}_a": {server_name(ONE): UP} for p in ("rest", "grpc")}
+    servers = {
+        backend_name(p, "a", kind): {server_name(ONE): UP} for p in PROTOCOLS for kind in KINDS
+    }
     decided = plan({"a": {ONE}, "b": set()}, servers)
     assert decided == Plan(None, (), {}, awaits_checks=False)
 
@@ -192,10 +201,11 @@ def test_it_always_settles_on_what_is_wanted(
             imitate(servers, decided.commands)
             leaving, now = decided.leaving, now + 0.05
             kept = {b for b, pool in servers.items() if any(s.up for s in pool.values())}
-            assert all(b in kept or not used[b[-1]] for b in had)
+            assert all(b in kept or not used[b.split("_")[1]] for b in had)
     assert {b: set(pool) for b, pool in servers.items() if pool} == {
-        f"{protocol}_{slot}": {server_name(address)}
+        backend_name(protocol, slot, kind): {server_name(address)}
         for slot, address in (("a", ONE), ("b", TWO))
-        for protocol in ("rest", "grpc")
+        for protocol in PROTOCOLS
+        for kind in KINDS
     }
     assert decided == Plan(None, (), {}, awaits_checks=False)

@@ -8,21 +8,25 @@ and how much the canary gets; servers are added to and removed from the backends
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modeldeploy_router.core.choice import LUA_FILE, SPLIT, render_choice
 from modeldeploy_router.core.errors import NOT_GRPC_FILE, router_errors
 from modeldeploy_router.core.routing import SLOTS
 
 PROTOCOLS = ("rest", "grpc")
-SPLIT = "split"
 FALLBACK = "fallback"
+# Each slot has two backends for a protocol: pinned requests are counted apart, and nobody else
+# answers them.
+KINDS = ("", "_pinned")
 UPSTREAM_PORTS = {"rest": 8501, "grpc": 8500}
 BUFFER_BYTES = 65_536
 
 # A server that refuses a connection is out at once, and back within 100 ms of its recovery.
 # Only connections count: an answer with status 500 is the model's answer, not a dead server.
-SERVER_OPTIONS = (
-    "check inter 2s fastinter 500ms downinter 100ms rise 1 fall 3"
+SERVER_OPTIONS = {
+    kind: f"check inter {inter} fastinter 500ms downinter 100ms rise 1 fall 3"
     " observe layer4 error-limit 1 on-error mark-down"
-)
+    for kind, inter in zip(KINDS, ("2s", "5s"), strict=True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,17 @@ def server_name(address: str) -> str:
     return "ip-" + address.replace("::", "_").replace(":", "-")
 
 
-def server_arguments(protocol: str, address: str) -> str:
+def backend_name(protocol: str, slot: str, kind: str = "") -> str:
+    """
+    Return the name of a backend.
+
+    >>> backend_name("rest", "a"), backend_name("grpc", "b", "_pinned")
+    ('rest_a', 'grpc_b_pinned')
+    """
+    return f"{protocol}_{slot}{kind}"
+
+
+def server_arguments(protocol: str, address: str, kind: str = "") -> str:
     """
     Return what `add server` needs besides the name, for one endpoint.
 
@@ -94,8 +108,8 @@ def server_arguments(protocol: str, address: str) -> str:
     host = f"[{address}]" if ":" in address else address
     place = f"{host}:{UPSTREAM_PORTS[protocol]}"
     if protocol == "rest":
-        return f"{place} {SERVER_OPTIONS}"
-    return f"{place} proto h2 {SERVER_OPTIONS} port {UPSTREAM_PORTS['rest']} check-proto h1"
+        return f"{place} {SERVER_OPTIONS[kind]}"
+    return f"{place} proto h2 {SERVER_OPTIONS[kind]} port {UPSTREAM_PORTS['rest']} check-proto h1"
 
 
 def render_config(frame: Frame, listeners: Mapping[str, int], content: Content) -> str:
@@ -112,7 +126,7 @@ def render_config(frame: Frame, listeners: Mapping[str, int], content: Content) 
         parts += [_frontend(frame, protocol, listeners[protocol]), _fallback(frame, protocol)]
         for slot in SLOTS:
             addresses = content.servers.get(slot, frozenset())
-            parts.append(_backend(frame, protocol, slot, sorted(addresses)))
+            parts += [_backend(frame, protocol, slot, kind, sorted(addresses)) for kind in KINDS]
     parts.append("backend grpc_failures\n  stick-table type string len 16 size 1k store gpc0\n")
     return "\n".join(parts)
 
@@ -126,6 +140,7 @@ def _global(frame: Frame) -> str:
   grace {round(frame.drain_seconds * 1000)}ms
   hard-stop-after {round((frame.drain_seconds + frame.stop_seconds) * 1000)}ms
   tune.bufsize {BUFFER_BYTES}
+  lua-load {frame.run}/{LUA_FILE}
 """
 
 
@@ -170,16 +185,8 @@ def _frontend(frame: Frame, protocol: str, listener: int) -> str:
   bind fd@{listener}
   errorfiles {protocol}
 {_refusals(frame, protocol)}
-  http-request set-var(txn.split) str({SPLIT}),map({frame.map_file})
-  http-request set-var(txn.slot) var(txn.split),field(1,:)
-  http-request set-var(txn.weight) var(txn.split),field(3,:),add(0)
-  http-request set-var(txn.rand) rand(10000)
-  acl for_canary var(txn.rand),sub(txn.weight) -m int lt 0
-  http-request set-var(txn.slot) var(txn.split),field(2,:) if for_canary {_PREDICTS[protocol]}
-  http-request deny status 503 default-errorfiles unless {{ var(txn.slot) -m len gt 0 }}
   http-after-response set-header connection close if {{ stopping }}
-  use_backend {protocol}_%[var(txn.slot)]
-"""
+{render_choice(protocol, frame.map_file)}"""
 
 
 def _refusals(frame: Frame, protocol: str) -> str:
@@ -199,14 +206,6 @@ def _refusals(frame: Frame, protocol: str) -> str:
   http-request return status 415 {kind} unless is_grpc
   http-request deny status 403 default-errorfiles if is_reload
   http-request wait-for-body time 30s unless {{ path_beg /grpc.reflection. }}"""
-
-
-# Status and metadata are stable's: they are asked to learn what the deployment serves.
-_PREDICTS = {
-    "rest": "METH_POST",
-    "grpc": "!{ path_beg /tensorflow.serving.ModelService/ }"
-    " !{ path /tensorflow.serving.PredictionService/GetModelMetadata }",
-}
 
 
 def _fallback(frame: Frame, protocol: str) -> str:
@@ -236,18 +235,20 @@ def _fallback_socket(frame: Frame, protocol: str, slot: str) -> str:
     return f"{frame.run}/{FALLBACK}-{protocol}-{slot}.sock"
 
 
-def _backend(frame: Frame, protocol: str, slot: str, addresses: Sequence[str]) -> str:
+def _backend(frame: Frame, protocol: str, slot: str, kind: str, addresses: Sequence[str]) -> str:
     mux = " proto h2" if protocol == "grpc" else ""
     version = " ver HTTP/1.1 hdr host modeldeploy-router"
     lines = [
-        f"backend {protocol}_{slot}",
+        f"backend {backend_name(protocol, slot, kind)}",
         "  option httpchk",
         f'  http-check send meth GET uri-lf "%[str({slot}),map({frame.map_file},/)]"{version}',
         "  http-check expect status 200",
         '  http-check expect rstring "\\"state\\": *\\"AVAILABLE\\""',
-        f"  server {FALLBACK} unix@{_fallback_socket(frame, protocol, slot)}{mux} backup",
-        *(f"  server {server_name(a)} {server_arguments(protocol, a)}" for a in addresses),
+        *(f"  server {server_name(a)} {server_arguments(protocol, a, kind)}" for a in addresses),
     ]
+    if kind:
+        return "\n".join(lines) + "\n"
+    lines.append(f"  server {FALLBACK} unix@{_fallback_socket(frame, protocol, slot)}{mux} backup")
     if protocol == "grpc":
         # HAProxy counts an answer by its HTTP status, which is 200 for a failed call too.
         lines += [

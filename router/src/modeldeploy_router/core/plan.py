@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from modeldeploy_router.core.config import PROTOCOLS, SPLIT, server_arguments, server_name
+from modeldeploy_router.core.choice import map_entries
+from modeldeploy_router.core.config import (
+    KINDS,
+    PROTOCOLS,
+    backend_name,
+    server_arguments,
+    server_name,
+)
 from modeldeploy_router.core.routing import SLOTS, Routing
 from modeldeploy_router.core.seen import Seen, Server
 
@@ -43,18 +50,6 @@ class Plan:
         return bool(self.leaving)
 
 
-def map_entries(routing: Routing) -> dict[str, str]:
-    """
-    Compute the routing map: the split, and the path of the health check of each slot.
-
-    Pointer, weight and generation are one entry, so that no request can see half of a change.
-    """
-    split = (routing.stable or "", routing.canary or "", routing.weight, routing.generation)
-    entries = {SPLIT: ":".join(map(str, split))}
-    entries.update({slot: routing.check_path(slot) for slot in sorted(routing.slots)})
-    return entries
-
-
 def decide(
     routing: Routing,
     used: Mapping[str, frozenset[str]],
@@ -76,15 +71,15 @@ def decide(
     departures: list[str] = []
     still: dict[tuple[str, str], float] = {}
     awaits = False
-    for slot, protocol in product(SLOTS, PROTOCOLS):
+    for slot, protocol, kind in product(SLOTS, PROTOCOLS, KINDS):
         if slot in routing.slots and slot not in used:
             continue
-        backend = f"{protocol}_{slot}"
+        backend = backend_name(protocol, slot, kind)
         wanted = {server_name(a): a for a in used[slot]} if slot in routing.slots else {}
         present = seen.servers.get(backend, {})
         ages = {n: now - leaving.get((backend, n), now) for n in set(present) - set(wanted)}
         still.update({(backend, name): now - age for name, age in ages.items()})
-        arrivals += _arrive(protocol, backend, wanted, present)
+        arrivals += _arrive((protocol, kind), backend, wanted, present)
         departures += _depart(backend, wanted, present, ages)
         awaits = awaits or any(n not in present or not present[n].checked for n in wanted)
     entries = map_entries(routing)
@@ -97,7 +92,7 @@ def decide(
 
 
 def _arrive(
-    protocol: str, backend: str, wanted: Mapping[str, str], present: Mapping[str, Server]
+    how: tuple[str, str], backend: str, wanted: Mapping[str, str], present: Mapping[str, Server]
 ) -> list[str]:
     """
     Bring in what is wanted: a new server, or one that was taken out and has come back.
@@ -110,7 +105,7 @@ def _arrive(
         server = f"{backend}/{name}"
         rouse = f"set server {server} state ready; set server {server} health down"
         if name not in present:
-            arguments = server_arguments(protocol, address)
+            arguments = server_arguments(how[0], address, how[1])
             commands.append(f"add server {server} {arguments}; enable health {server}; {rouse}")
         elif present[name].out:
             commands.append(rouse)

@@ -3,6 +3,7 @@ HAProxy's process and its runtime socket: the only door to it.
 """
 
 import logging
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from modeldeploy_router.core.choice import LUA_FILE
 from modeldeploy_router.core.config import Content, Frame, render_config
 from modeldeploy_router.core.errors import error_files
 from modeldeploy_router.core.seen import Seen, parse_map, parse_table, servers_in, stat_rows
@@ -67,6 +69,7 @@ class HAProxy:
         run.mkdir(parents=True, exist_ok=True)
         Path(self._frame.socket).unlink(missing_ok=True)
         Path(self._frame.map_file).write_text(content.map_text)
+        shutil.copyfile(Path(__file__).parent.parent / LUA_FILE, run / LUA_FILE)
         for name, answer in error_files(self._name).items():
             (run / name).write_bytes(answer)
         config = run / "haproxy.cfg"

@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass, field, replace
 
 from modeldeploy_router.core.breaker import Breaker, guarded, watch
+from modeldeploy_router.core.choice import map_entries
 from modeldeploy_router.core.config import PROTOCOLS, Content, server_name
 from modeldeploy_router.core.counters import Count, Key, Ledger, count_slots
-from modeldeploy_router.core.plan import Plan, decide, map_entries
+from modeldeploy_router.core.plan import Plan, decide
 from modeldeploy_router.core.report import Report, responses_in
 from modeldeploy_router.core.routing import Routing
 from modeldeploy_router.core.seen import Seen, servers_in

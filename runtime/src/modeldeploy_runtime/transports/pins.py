@@ -4,6 +4,9 @@ Pins: a version or label that a header (REST) or metadata (gRPC) asks for: pure.
 They are for clients that cannot change the path or the message, and for proxies that read no
 messages.  A path or message that chooses for itself must agree: a request that asks for two things
 is refused, as no answer would be right.
+
+A router that knows labels which this server does not know says what one means: ``PIN`` holds a
+version and the label that the router has made it of.
 """
 
 from collections.abc import Iterable
@@ -14,7 +17,8 @@ from modeldeploy_runtime.servables.errors import InvalidArgumentError
 from modeldeploy_runtime.servables.ids import Selector
 
 VERSION, LABEL = "x-model-version", "x-model-label"
-_NAMES = frozenset({VERSION.encode(), LABEL.encode()})
+PIN = "x-modeldeploy-pin"
+_NAMES = frozenset({VERSION.encode(), LABEL.encode(), PIN.encode()})
 
 
 def among(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
@@ -29,12 +33,31 @@ def choose(named: Selector, headers: Iterable[tuple[str, str]]) -> Selector:
     Raises:
         InvalidArgumentError: They do not agree, or a version can be none.
     """
-    for name, value in headers:
+    given = list(headers)
+    known = _resolved(given)
+    named = _resolve(named, known)
+    for name, value in given:
         if name == VERSION:
             named = _join(named, _version(named.name, value))
         elif name == LABEL:
-            named = _join(named, Selector(named.name, label=value))
+            named = _join(named, _resolve(Selector(named.name, label=value), known))
     return named
+
+
+def _resolved(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Read what a router says that labels mean."""
+    known = {}
+    for name, value in headers:
+        version, _, label = value.partition(" ")
+        if name == PIN and version and label:
+            known[label] = version
+    return known
+
+
+def _resolve(selector: Selector, known: dict[str, str]) -> Selector:
+    if selector.label is None or selector.label not in known:
+        return selector
+    return _version(selector.name, known[selector.label])
 
 
 def _version(name: str, text: str) -> Selector:

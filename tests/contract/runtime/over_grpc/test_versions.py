@@ -38,6 +38,7 @@ def _request(**choice: Any) -> Any:
         ({}, [(LABEL, "stable")], 1),
         ({"version": 1}, [(VERSION, "1")], 1),
         ({"label": "stable"}, [(LABEL, "stable")], 1),
+        ({"label": "of a router"}, [("x-modeldeploy-pin", "1 of a router")], 1),
     ],
 )
 def test_pins(predictions: Any, choice: Any, metadata: Any, version: int) -> None:

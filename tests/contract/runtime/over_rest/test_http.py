@@ -49,6 +49,7 @@ def tuned(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mo
     [
         (PREDICT, {"x-model-version": "1"}, "1"),
         (PREDICT, {"X-Model-Label": "stable"}, "1"),
+        (PREDICT, {"X-Model-Label": "own", "x-modeldeploy-pin": "1 own"}, "1"),
         (f"{HALF}/versions/1:predict", {"x-model-version": "1"}, "1"),
     ],
 )

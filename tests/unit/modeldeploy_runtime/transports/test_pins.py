@@ -8,7 +8,7 @@ from modeldeploy_runtime.servables.errors import InvalidArgumentError
 from modeldeploy_runtime.servables.ids import Selector
 from modeldeploy_runtime.transports import pins
 
-VERSION, LABEL = pins.VERSION, pins.LABEL
+VERSION, LABEL, PIN = pins.VERSION, pins.LABEL, pins.PIN
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,11 @@ VERSION, LABEL = pins.VERSION, pins.LABEL
         (Selector("m"), [(VERSION, "3"), (VERSION, "3")], Selector("m", version=3)),
         (Selector("m", version=3), [(VERSION, "3")], Selector("m", version=3)),
         (Selector("m", label="a"), [(LABEL, "a")], Selector("m", label="a")),
+        (Selector("m", label="a"), [(PIN, "7 a")], Selector("m", version=7)),
+        (Selector("m"), [(LABEL, "a"), (PIN, "7 a")], Selector("m", version=7)),
+        (Selector("m", label="b"), [(PIN, "7 a")], Selector("m", label="b")),
+        (Selector("m"), [(PIN, "7 a")], Selector("m")),
+        (Selector("m", label="a"), [(PIN, "7")], Selector("m", label="a")),
         (Selector("m"), [(VERSION, "spring")], Selector.of_version("m", "spring")),
         (Selector("m", label="spring"), [(VERSION, "spring")], Selector("m", label="spring")),
         (
