@@ -3,6 +3,7 @@ Makes the cluster tests' models: half_plus_two in versions that answer version +
 
 Version 4 loses the data of every request, version 5 refuses every twentieth, and version 6 takes
 long for every third.
+Version 10 has another output than the others, and version 11 takes more and has one signature more.
 Version 7 has variables that no loader can read, version 8 a graph that is no protocol buffer, and
 version 9 is incomplete.
 """
@@ -55,6 +56,29 @@ def _long_work() -> tf.Tensor:
     return tf.reduce_sum(square) * 0.0
 
 
+def _renamed(target: Path) -> None:
+    """
+    Write half_plus_two with an output that no client knows.
+    """
+    module = tf.Module()
+    module.predict = tf.function(lambda x: {"z": x * 0.5 + 11.0}, input_signature=INPUT)
+    tf.saved_model.save(module, str(target), signatures={"serving_default": module.predict})
+
+
+def _widened(target: Path) -> None:
+    """
+    Write half_plus_two so that it takes numbers of any shape, and has a signature more.
+    """
+
+    def predict(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.reshape(x, [-1]) * 0.5 + 12.0}
+
+    module = tf.Module()
+    module.predict = tf.function(predict, input_signature=[tf.TensorSpec(None, tf.float32, "x")])
+    signatures = {"serving_default": module.predict, "further": module.predict}
+    tf.saved_model.save(module, str(target), signatures=signatures)
+
+
 ILL = {4: (_data_loss, 1.0), 5: (_refusal, 0.05), 6: (_long_work, 0.3)}
 
 
@@ -77,6 +101,8 @@ def main() -> None:
         example.export(folder, version, offset=float(version + 1))
     for version, (illness, share) in ILL.items():
         _unwell(folder, version, illness, share)
+    _renamed(folder / "10")
+    _widened(folder / "11")
     shutil.copytree(folder / "1", folder / "7")
     index = folder / "7" / "variables" / "variables.index"
     index.write_bytes(bytes(index.stat().st_size))

@@ -154,6 +154,23 @@ def no_such_version() -> Tracer:
     return story
 
 
+def signature_incompatible() -> Tracer:
+    """
+    A version that clients would notice is aborted before it has any weight.
+    """
+    story = _stable()
+    lost = 'It does not fit the clients of version v1: the output "y" is gone.'
+    failure = Failure("SignatureIncompatible", lost, permanent=True)
+    story.world.natures["v2"] = Nature(None, failure)
+    story.world.want("v2")
+    for _ in range(6):
+        story.turns(1)
+        assert story.world.routing is not None
+        assert story.world.routing.share("v2") == 0
+    assert _outcomes(story.world.memory)[0] is Outcome.ABORTED
+    return story
+
+
 def paused() -> Tracer:
     """
     A pause keeps the weight where it is and stops the clock.
@@ -387,6 +404,7 @@ STORIES: list[Story] = [
     third_revision,
     never_ready,
     no_such_version,
+    signature_incompatible,
     paused,
     steps_edited,
     canary_dies,

@@ -132,7 +132,8 @@ class FakePods:
 
     `lag` makes routers confirm nothing new; `broken` maps a revision to a load error, and `slow`
     to the share of its requests that take two seconds; each pod answers a thousand between two
-    questions.
+    questions. `refused` maps a revision to the report with which its fetch fails, `warned` to the
+    warning of one that is fetched all the same; `mute` lets no pod tell its signatures.
     """
 
     def __init__(self, kube: FakeKube, namespace: str = "vision") -> None:
@@ -143,6 +144,9 @@ class FakePods:
         self._confirmed: dict[str, Any] | None = None
         self.broken: dict[str, str] = {}
         self.slow: dict[str, float] = {}
+        self.refused: dict[str, dict[str, Any]] = {}
+        self.warned: dict[str, str] = {}
+        self.mute = False
         self.lag = False
         self._served = 0
 
@@ -177,8 +181,13 @@ class FakePods:
         revision = labels.get("serving.modeldeploy.io/revision", "")
         address = self._address(name)
         self._owner[address] = revision
-        ready = revision not in self.broken
-        fetched = json.dumps({"code": "Fetched", "digest": f"sha256:of-{revision}"})
+        ready = revision not in self.broken and revision not in self.refused
+        report = {"code": "Fetched", "digest": f"sha256:of-{revision}"}
+        if revision in self.warned:
+            report["warning"] = self.warned[revision]
+        fetched = json.dumps(self.refused.get(revision, report))
+        state: dict[str, Any] = {"waiting": {}} if revision in self.refused else {"running": {}}
+        ended = {"exitCode": 2 if revision in self.refused else 0, "message": fetched}
         return {
             "metadata": {
                 "name": name,
@@ -191,10 +200,10 @@ class FakePods:
                 "initContainerStatuses": [
                     {
                         "name": "fetch",
-                        "state": {"terminated": {"exitCode": 0, "message": fetched}},
+                        "state": {"terminated": ended},
                     }
                 ],
-                "containerStatuses": [{"name": "server", "state": {"running": {}}}],
+                "containerStatuses": [{"name": "server", "state": state}],
             },
         }
 
@@ -208,6 +217,7 @@ class FakePods:
         app = web.Application()
         app.router.add_get("/status", self._router_status)
         app.router.add_get("/v1/models/{model}/versions/{version}", self._model_status)
+        app.router.add_get("/v1/models/{model}/versions/{version}/metadata", self._metadata)
         app.router.add_get("/monitoring/prometheus/metrics", self._metrics)
         return app
 
@@ -242,6 +252,13 @@ class FakePods:
             "process_start_time_seconds 1",
         ]
         return web.Response(text="\n".join(lines) + "\n")
+
+    async def _metadata(self, request: web.Request) -> web.Response:
+        if self.mute:
+            raise web.HTTPNotFound
+        spec = {"name": request.match_info["model"], "version": request.match_info["version"]}
+        signatures: dict[str, Any] = {"signature_def": {}}
+        return web.json_response({"model_spec": spec, "metadata": {"signature_def": signatures}})
 
     async def _model_status(self, request: web.Request) -> web.Response:
         revision = self._owner[request.host.split(":")[0]]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pydantic
 
 from modeldeploy_operator.cluster.apply import Applier, Key
+from modeldeploy_operator.cluster.interfaces import learn
 from modeldeploy_operator.cluster.observe import observe
 from modeldeploy_operator.cluster.port import (
     GoneError,
@@ -65,13 +66,7 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
         ClusterError: The API server refused or could not be reached; try again.
 
     """
-    try:
-        body = await tools.kube.get(reporting.MODEL_DEPLOYMENTS.path(namespace, name))
-    except GoneError as gone:
-        tools.metrics.forget(namespace, name)
-        tools.applier.forget(namespace, name)
-        tools.looks.forget((namespace, name))
-        raise ObjectGoneError(str(gone)) from gone
+    body = await _read(tools, namespace, name)
     metadata = body["metadata"]
     if metadata.get("deletionTimestamp"):
         return None
@@ -88,7 +83,9 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     evidence = tools.looks.evidence((namespace, name), observed.look, wanted, memory)
     seen = replace(observed.seen, evidence=evidence)
     decision = decide(wanted, memory, seen, now)
-    ground = Ground(owner, spec, tools.images, observed.kept, observed.digests)
+    interfaces, decision = await learn(tools.probe, owner, spec, decision, observed)
+    kept, digests = observed.kept, observed.digests
+    ground = Ground(owner, spec, tools.images, kept, digests, interfaces=interfaces)
     manifests = plan.build_plan(decision, plan.complete(ground, wanted.revision, decision, seen))
     trouble = await _find_trouble(tools.applier, owner, manifests, observed.children)
     status = reporting.status_of(body, decision, wanted, seen, now, trouble)
@@ -102,6 +99,19 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     await tools.applier.apply(owner, manifests, observed.children)
     tools.metrics.observe(namespace, name, decision)
     return now if trouble else decision.look_again_at
+
+
+async def _read(tools: Tools, namespace: str, name: str) -> Manifest:
+    """
+    Read the object; one that is gone is forgotten.
+    """
+    try:
+        return await tools.kube.get(reporting.MODEL_DEPLOYMENTS.path(namespace, name))
+    except GoneError as gone:
+        tools.metrics.forget(namespace, name)
+        tools.applier.forget(namespace, name)
+        tools.looks.forget((namespace, name))
+        raise ObjectGoneError(str(gone)) from gone
 
 
 async def _find_trouble(

@@ -10,10 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from modeldeploy_runtime import __version__
 from modeldeploy_runtime.flags import FlagError
+
+if TYPE_CHECKING:
+    from modeldeploy_runtime.fetching.command import Request
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +61,15 @@ def _fetch(arguments: Sequence[str]) -> int:
 
     signal.signal(signal.SIGTERM, end)
     try:
-        return command.run(arguments)
+        return command.run(arguments, _judge)
     except _TerminatedError:
         return TERMINATED
+
+
+def _judge(folder: Path, request: "Request") -> str:
+    from modeldeploy_runtime.inspection import gate  # noqa: PLC0415 - few fetches need it
+
+    return gate.judge(folder, request)
 
 
 def _inspect(arguments: Sequence[str]) -> int:

@@ -74,6 +74,7 @@ def test_lists_say_how_they_are_merged() -> None:
     lists = {path: node for path, node in NODES.items() if node.get("type") == "array"}
     assert {p: n["x-kubernetes-list-type"] for p, n in lists.items()} == {
         ".spec.server.args": "atomic",
+        ".spec.model.signatures.required": "set",
         ".spec.rollout.steps": "atomic",
         ".spec.rollout.analysis.checks": "map",
         ".status.canary.checks": "map",

@@ -16,7 +16,7 @@ from modeldeploy_operator.manifests.routing import KEY, build_routing
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision
-from modeldeploy_operator.rollout.snapshot import Router, Routing
+from modeldeploy_operator.rollout.snapshot import Failure, Router, Routing
 from modeldeploy_operator.rollout.strategy.pools import SLOTS
 from modeldeploy_router.core import routing as router_routing
 from modeldeploy_router.core.breaker import Breaker
@@ -27,6 +27,7 @@ from modeldeploy_runtime import settings as runtime_settings
 from modeldeploy_runtime.fetching import command
 from modeldeploy_runtime.fetching import report as fetching
 from modeldeploy_runtime.fetching.errors import PERMANENT, Code
+from modeldeploy_runtime.inspection import gate
 from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.telemetry.metrics import Metrics as RuntimeMetrics
 from testkit.objects import IMAGES, OWNER, a_container, a_pod, a_spec
@@ -170,6 +171,18 @@ def test_the_operator_reads_what_was_fetched() -> None:
     assert pods.digest_of([a_pod(first=(a_container("fetch", terminated=ended),))]) == "sha256:1"
 
 
+def test_the_operator_reads_what_a_fetch_warns_of() -> None:
+    """
+    The warning of a finished fetch arrives; without one there is none.
+    """
+    told = fetching.Report(Code.FETCHED, "done", warning="It does not fit.")
+    ended = {"exitCode": 0, "message": told.to_json()}
+    warning = pods.warning_of([a_pod(first=(a_container("fetch", terminated=ended),))])
+    assert warning == Failure("SignatureIncompatible", "It does not fit.")
+    ended = {"exitCode": 0, "message": fetching.Report(Code.FETCHED, "done").to_json()}
+    assert pods.warning_of([a_pod(first=(a_container("fetch", terminated=ended),))]) is None
+
+
 @pytest.mark.parametrize("code", list(Code))
 def test_the_codes_are_those_of_the_architecture(code: Code) -> None:
     """
@@ -229,7 +242,7 @@ def test_the_fetch_takes_the_arguments_that_it_gets(tmp_path: Path) -> None:
     """
     Every argument of the fetch container is one that the runtime knows, and it reports in the end.
     """
-    assert command.run(_fetcher(tmp_path)) == 0
+    assert command.run(_fetcher(tmp_path), gate.judge) == 0
     ended = {"exitCode": 0, "message": (tmp_path / "log").read_text(encoding="utf-8")}
     digest = pods.digest_of([a_pod(first=(a_container("fetch", terminated=ended),))])
     assert digest is not None
@@ -243,4 +256,4 @@ def test_the_fetch_checks_the_recorded_digest(
     Other contents under the name of a version that was fetched before are refused.
     """
     monkeypatch.setenv("MODELDEPLOY_DIGEST", f"sha256:{'0' * 64}")
-    assert command.run(_fetcher(tmp_path)) == 2
+    assert command.run(_fetcher(tmp_path), gate.judge) == 2

@@ -5,7 +5,7 @@ Observing: everything that a pass looks at, read once.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check
@@ -17,8 +17,9 @@ from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import names
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
+from modeldeploy_operator.manifests.pool import UNCHECKED, WAIVED
 from modeldeploy_operator.manifests.routing import parse_routing
-from modeldeploy_operator.rollout.snapshot import Failure, Snapshot
+from modeldeploy_operator.rollout.snapshot import Failure, Pool, Snapshot
 
 PODS = Resource("v1", "Pod", "pods")
 
@@ -33,6 +34,8 @@ class Observation:
     children: Mapping[Key, Manifest]
     kept: Mapping[str, Kept]
     digests: Mapping[str, str]
+    interfaces: Mapping[str, Mapping[str, str]]
+    addresses: Mapping[str, tuple[str, ...]]
     look: Look | None = None
 
 
@@ -65,9 +68,10 @@ async def observe(
         *(probe.router_status(pod["status"]["podIP"]) for pod in router_pods)
     )
     published = parse_routing(children.get(("ConfigMap", owner.routing), {}))
+    interfaces = _interfaces(owner, children)
     seen = Snapshot(
         pools={
-            revision: pods.pool_of(deployment, by_revision[revision], errors)
+            revision: _pool(deployment, by_revision[revision], errors, interfaces.get(revision))
             for revision, deployment in deployments.items()
             if not deployment["metadata"].get("deletionTimestamp")
         },
@@ -82,7 +86,49 @@ async def observe(
     if checks:
         told = {pod["metadata"]["name"]: s for pod, s in zip(router_pods, asked, strict=True)}
         look = await _look(probe, told, by_revision, counters.limits_of(checks))
-    return Observation(seen, children, kept, digests, look)
+    return Observation(seen, children, kept, digests, interfaces, _addresses(by_revision), look)
+
+
+def _interfaces(owner: Owner, children: Mapping[Key, Manifest]) -> dict[str, Mapping[str, str]]:
+    """
+    Find what revisions are compared with.
+    """
+    revisions = {
+        item["metadata"]["labels"].get(names.REVISION_LABEL, "") for item in children.values()
+    }
+    found = {name: children.get(("ConfigMap", owner.interface(name))) for name in revisions}
+    return {name: item["data"] for name, item in found.items() if item}
+
+
+def _pool(
+    deployment: Manifest,
+    found: Iterable[Manifest],
+    errors: Mapping[str, str],
+    interface: Mapping[str, str] | None,
+) -> Pool:
+    """
+    Sum up a pool, and say so if it was not compared with what is served.
+    """
+    pool = pods.pool_of(deployment, found, errors)
+    waived = (interface or {}).get(WAIVED)
+    return replace(pool, warning=Failure(UNCHECKED, waived)) if waived else pool
+
+
+def _addresses(by_revision: Mapping[str, list[Manifest]]) -> dict[str, tuple[str, ...]]:
+    ready = _ready(by_revision)
+    return {name: tuple(a for _, of, a in ready if of == name) for name in by_revision}
+
+
+def _ready(by_revision: Mapping[str, list[Manifest]]) -> list[tuple[str, str, str]]:
+    """
+    List the ready serving pods: name, revision, address.
+    """
+    return [
+        (pod["metadata"]["name"], revision, pod["status"]["podIP"])
+        for revision, found in by_revision.items()
+        for pod in found
+        if pods.is_ready(pod) and pod["status"].get("podIP")
+    ]
 
 
 async def _look(
@@ -98,12 +144,7 @@ async def _look(
     vague: dict[str, str] = {}
     for name, status in routers_told.items():
         counts |= counters.of_router(name, status)
-    ready = [
-        (pod["metadata"]["name"], revision, pod["status"]["podIP"])
-        for revision, found in by_revision.items()
-        for pod in found
-        if pods.is_ready(pod) and pod["status"].get("podIP")
-    ]
+    ready = _ready(by_revision)
     texts = await asyncio.gather(*(probe.metrics(address) for _, _, address in ready))
     silent = False
     for (name, revision, _), text in zip(ready, texts, strict=True):

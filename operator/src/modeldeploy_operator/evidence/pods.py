@@ -127,6 +127,23 @@ def digest_of(pods: Iterable[Pod]) -> str | None:
     return None
 
 
+def warning_of(pods: Iterable[Pod]) -> Failure | None:
+    """
+    Return what a finished fetch found wrong with a version that it fetched all the same, or None.
+    """
+    for pod in pods:
+        for container in _statuses(pod):
+            ended = container.get("state", {}).get("terminated", {})
+            if container["name"] != "fetch" or ended.get("exitCode") != 0:
+                continue
+            try:
+                warning = json.loads(ended.get("message") or "")["warning"]
+            except (ValueError, KeyError, TypeError):
+                continue
+            return Failure("SignatureIncompatible", str(warning))
+    return None
+
+
 def pool_of(
     deployment: Mapping[str, Any], pods: Iterable[Pod], load_errors: Mapping[str, str]
 ) -> Pool:
@@ -153,6 +170,7 @@ def pool_of(
         ready=len(living) - len(unready),
         failure=known[0] if known else None,
         stage=stages[0] if stages else "AwaitingPods",
+        warning=warning_of(living),
     )
 
 

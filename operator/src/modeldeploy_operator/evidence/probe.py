@@ -13,6 +13,7 @@ from modeldeploy_operator.manifests import names
 TIMEOUT = aiohttp.ClientTimeout(total=2)
 LIMIT_BYTES = 65_536
 METRICS_LIMIT_BYTES = 4_194_304
+METADATA_LIMIT_BYTES = 524_288
 
 
 class Probe:
@@ -42,6 +43,18 @@ class Probe:
         except (KeyError, IndexError, TypeError):
             return None
         return None
+
+    async def metadata(self, address: str, model: str, version: str) -> str | None:
+        """
+        Ask a server for the signatures of a version; None if it does not tell them as JSON.
+        """
+        url = f"http://{_host(address)}:{names.REST_PORT}/v1/models/{quote(model)}"
+        body = await self._read(f"{url}/versions/{quote(version)}/metadata", METADATA_LIMIT_BYTES)
+        answer = None if body is None else _decode(body)
+        try:
+            return json.dumps(answer) if (answer or {})["metadata"]["signature_def"] else None
+        except (KeyError, TypeError):
+            return None
 
     async def metrics(self, address: str) -> str:
         """

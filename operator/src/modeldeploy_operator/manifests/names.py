@@ -52,6 +52,12 @@ class Owner:
         """
         return f"{self.name}-{revision}"
 
+    def interface(self, revision: str) -> str:
+        """
+        Return the name of the ConfigMap with what a revision is compared with.
+        """
+        return f"{self.pool(revision)}-interface"
+
     def labels(self, component: str, revision: str | None = None) -> dict[str, str]:
         """
         Return the labels of an object; a revision's objects carry the revision too.

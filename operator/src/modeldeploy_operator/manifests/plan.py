@@ -42,6 +42,7 @@ class Ground:
         kept: Revision to its record, the wanted one included.
         digests: Revision to the digest of its model, once a pod has fetched it.
         generation: The number that the routing configuration has, or is to have.
+        interfaces: Revision to what it is compared with, for those that are.
 
     """
 
@@ -51,6 +52,7 @@ class Ground:
     kept: Mapping[str, Kept] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
+    interfaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def complete(ground: Ground, wanted: Revision, decision: Decision, seen: Snapshot) -> Ground:
@@ -112,6 +114,8 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
     for revision, replicas in decision.pools.items():
         record = ground.kept[revision]
         named = Revision(revision, record.version)
+        if revision in ground.interfaces:
+            manifests.append(pool.build_interface(owner, revision, ground.interfaces[revision]))
         manifests.append(pool.build_service(owner, revision))
         manifests.append(pool.build_deployment(owner, named, record.data["template"], replicas))
         name = owner.pool(revision)

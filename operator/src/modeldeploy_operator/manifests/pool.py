@@ -2,6 +2,7 @@
 A revision's objects: the kept template, the Deployment, and the Service that lists its pods.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from modeldeploy_operator.manifests import names
@@ -107,6 +108,27 @@ def build_controller_revision(
         "metadata": owner.metadata(f"{owner.pool(revision)}-{number}", names.SERVER, revision),
         "revision": number,
         "data": data,
+    }
+
+
+METADATA, WAIVED = "metadata.json", "waived"
+"""What the ConfigMap with an interface holds: the interface, or why there is none."""
+UNCHECKED = "SignatureUnchecked"
+"""The reason with which a comparison that was waived is told."""
+
+
+def build_interface(owner: Owner, revision: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """
+    Build the record of what the clients of the stable revision knew when this one was first tried.
+
+    It is there before the pool and as long as it, so that every pod comes to the same verdict.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": owner.metadata(owner.interface(revision), names.SERVER, revision),
+        "immutable": True,
+        "data": dict(data),
     }
 
 

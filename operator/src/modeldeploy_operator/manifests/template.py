@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 from modeldeploy_operator.manifests import names
 from modeldeploy_operator.manifests.names import Owner
+from modeldeploy_operator.manifests.pool import METADATA
+from modeldeploy_operator.resource.model_spec import Signatures
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec, Resources
 from modeldeploy_operator.rollout.memory import Revision
 
 USER = 65532
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 60
+INTERFACE_PATH = "/etc/modeldeploy/interface"
 
 RESTRICTED: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
@@ -56,6 +59,9 @@ def build_pod_template(
         {"name": "models", "emptyDir": {}},
         {"name": "tmp", "emptyDir": {}},
     ]
+    if spec.model.signatures.compatibility != "Off":
+        described = {"name": owner.interface(revision.revision), "optional": True}
+        volumes.append({"name": "interface", "configMap": described})
     if claim:
         source = {"claimName": claim, "readOnly": True}
         volumes.append({"name": "claim", "persistentVolumeClaim": source})
@@ -102,6 +108,8 @@ def _fetcher(
         {"name": "models", "mountPath": "/models"},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
     ]
+    if model.signatures.compatibility != "Off":
+        mounts.append({"name": "interface", "mountPath": INTERFACE_PATH, "readOnly": True})
     if claim:
         mounts.append({"name": "claim", "mountPath": f"/pvc/{claim}", "readOnly": True})
     args = [
@@ -113,6 +121,7 @@ def _fetcher(
     ]
     if model.digest:
         args.append(f"--digest={model.digest}")
+    args += _demands(model.signatures)
     container: dict[str, Any] = {
         "name": "fetch",
         "image": images.runtime,
@@ -137,6 +146,21 @@ def _fetcher(
     if model.secret_name:
         container["envFrom"] = [{"secretRef": {"name": model.secret_name}}]
     return container
+
+
+def _demands(signatures: Signatures) -> list[str]:
+    """
+    Write what the fetch is to ask of the version's signatures.
+    """
+    required = ",".join(signatures.required)
+    compared = [
+        f"--against={INTERFACE_PATH}/{METADATA}",
+        f"--compatibility={signatures.compatibility}",
+    ]
+    return [
+        *([f"--required_signatures={required}"] if required else []),
+        *(compared if signatures.compatibility != "Off" else []),
+    ]
 
 
 def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from modeldeploy_operator.resource.status import (
 )
 from modeldeploy_operator.rollout import clock, weights
 from modeldeploy_operator.rollout.decision import Decision, Wanted
-from modeldeploy_operator.rollout.memory import CHAPTER_BYTES, Canary, Revision, clip
-from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
+from modeldeploy_operator.rollout.memory import CHAPTER_BYTES, Canary, Memory, Revision, clip
+from modeldeploy_operator.rollout.snapshot import Failure, Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
 
 TRUE, FALSE = "True", "False"
@@ -72,8 +72,19 @@ def _conditions(decision: Decision, wanted: Wanted, seen: Snapshot, into: _Condi
         into.add("Reconciling", TRUE, decision.reason, decision.message)
     if decision.stalled:
         into.add("Stalled", TRUE, decision.reason, decision.message)
+    for warning in _warnings(memory, seen)[:1]:
+        into.add("SignatureWarning", TRUE, warning.code, warning.message)
     if memory.refusal:
         into.add("ActionRefused", TRUE, "ActionRefused", memory.refusal)
+
+
+def _warnings(memory: Memory, seen: Snapshot) -> list[Failure]:
+    """
+    Find what is wrong with the models that serve, the canary's first.
+    """
+    serving = [memory.canary.revision if memory.canary else None, memory.stable]
+    pools = [seen.pools.get(revision.revision) for revision in serving if revision]
+    return [pool.warning for pool in pools if pool and pool.warning]
 
 
 def _serving(decision: Decision, wanted: Wanted, seen: Snapshot) -> bool:

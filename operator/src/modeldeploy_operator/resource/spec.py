@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
+from modeldeploy_operator.resource.model_spec import Signatures
 from modeldeploy_operator.resource.parts import Part, rule_of, seconds
 from modeldeploy_operator.resource.rollout_spec import Rollout
 from modeldeploy_operator.rollout import weights
@@ -88,6 +89,10 @@ class Model(Part):
         "container that fetches the model gets it.",
         min_length=1,
         max_length=253,
+    )
+    signatures: Signatures = Field(
+        default_factory=Signatures,
+        description="What is asked of a version's signatures before it gets any traffic.",
     )
 
 

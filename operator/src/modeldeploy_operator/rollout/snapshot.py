@@ -35,6 +35,7 @@ class Pool:
         ready: The pods that are ready and serve the version of the revision.
         failure: The worst reason for which pods are not ready, if one shows.
         stage: What the pods are at while they are not ready, such as `FetchingModel`.
+        warning: What was found wrong with its model and does not keep it from serving.
 
     """
 
@@ -42,6 +43,7 @@ class Pool:
     ready: int
     failure: Failure | None = None
     stage: str = "AwaitingPods"
+    warning: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,8 @@ def _notes(trial: Trial, routing: Routing) -> tuple[Note, ...]:
     """
     revision, failure = trial.canary.revision.revision, trial.pool.failure
     notes = [Note(failure.code, failure.message, warning=True)] if failure else []
+    if warning := trial.pool.warning:
+        notes.append(Note(warning.code, warning.message, warning=True))
     if routing.weight != trial.share:
         moved = f"The canary {revision} goes from {weights.text(trial.share)} to "
         told = f"{moved}{weights.text(routing.weight)} of the traffic."

@@ -18,6 +18,8 @@ class Code(enum.Enum):
     STORAGE_NOT_FOUND = "StorageNotFound"
     CONTENT_CHANGED = "ContentChanged"
     MODEL_UNUSABLE = "ModelUnusable"
+    SIGNATURE_MISSING = "SignatureMissing"
+    SIGNATURE_INCOMPATIBLE = "SignatureIncompatible"
     INVALID_URI = "InvalidURI"
     ACCESS_DENIED = "AccessDenied"
     INCOMPLETE = "Incomplete"
@@ -31,6 +33,8 @@ PERMANENT = frozenset(
         Code.STORAGE_NOT_FOUND,
         Code.CONTENT_CHANGED,
         Code.MODEL_UNUSABLE,
+        Code.SIGNATURE_MISSING,
+        Code.SIGNATURE_INCOMPATIBLE,
         Code.INVALID_URI,
     }
 )

@@ -1,7 +1,7 @@
 """What ``fetch`` says in the end: one JSON object that fits a termination message, and a status."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modeldeploy_runtime.fetching.errors import PERMANENT, Code
 
@@ -11,13 +11,18 @@ MAX_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The outcome of a fetch."""
+    """
+    The outcome of a fetch.
+
+    ``warning`` says what was found wrong with a version that was fetched all the same.
+    """
 
     code: Code
     message: str
     digest: str = ""
     files: int = 0
     bytes: int = 0
+    warning: str = ""
 
     @property
     def exit_status(self) -> int:
@@ -27,24 +32,32 @@ class Report:
         return 2 if self.code in PERMANENT else 1
 
     def to_json(self) -> str:
-        """Write the object, with a message that is cut until everything fits."""
-        message = self.message
+        """Write the object, with sentences that are cut until everything fits."""
+        report = self
         while True:
-            text = self._to_json(message)
+            text = report._to_json()
             excess = len(text.encode()) - MAX_BYTES
             if excess <= 0:
                 return text
-            # A character takes at most twelve bytes; cutting too little only takes a turn more.
-            message = message[: max(0, len(message) - max(1, excess // 12) - 1)].rstrip("…") + "…"
+            if len(report.warning) > len(report.message):
+                report = replace(report, warning=_cut(report.warning, excess))
+            else:
+                report = replace(report, message=_cut(report.message, excess))
 
-    def _to_json(self, message: str) -> str:
+    def _to_json(self) -> str:
         return json.dumps(
             {
                 "code": self.code.value,
                 "permanent": self.code in PERMANENT,
-                "message": message,
+                "message": self.message,
                 "digest": self.digest,
                 "files": self.files,
                 "bytes": self.bytes,
+                **({"warning": self.warning} if self.warning else {}),
             }
         )
+
+
+def _cut(text: str, excess: int) -> str:
+    """Shorten a text; a character takes at most twelve bytes, and too little only takes a turn."""
+    return text[: max(0, len(text) - max(1, excess // 12) - 1)].rstrip("…") + "…"

@@ -35,6 +35,8 @@ def test_the_server_sees_a_local_path() -> None:
         "--version=1",
         "--to=/models/mnist",
         "--termination-log=/dev/termination-log",
+        "--against=/etc/modeldeploy/interface/metadata.json",
+        "--compatibility=Strict",
     ]
     assert pod["containers"][0]["args"] == [
         "--port=8500",
@@ -44,6 +46,21 @@ def test_the_server_sees_a_local_path() -> None:
         "--max_num_load_retries=0",
         "--enable_reload_config_request=false",
     ]
+
+
+def test_the_fetch_is_told_what_is_asked_of_signatures() -> None:
+    """
+    Required signatures are a flag; the interface is a volume that may be missing.
+    """
+    pod = _pod(_with_model(signatures={"required": ["a", "b"], "compatibility": "Warn"}))
+    args = pod["initContainers"][0]["args"]
+    assert "--required_signatures=a,b" in args
+    assert "--compatibility=Warn" in args
+    volume = {"name": "mnist-0a1b2c3d4e-interface", "optional": True}
+    assert {"name": "interface", "configMap": volume} in pod["volumes"]
+    off = _pod(_with_model(signatures={"compatibility": "Off"}))
+    assert "interface" not in str(off["volumes"])
+    assert "--against" not in str(off["initContainers"][0]["args"])
 
 
 def test_only_the_fetcher_gets_the_secret() -> None:

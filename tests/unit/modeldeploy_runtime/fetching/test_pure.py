@@ -84,16 +84,17 @@ def test_digest() -> None:
     assert digest.of_files(dict(reversed(files.items()))) == f"sha256:{expected}"
 
 
-@given(st.text(max_size=20_000), st.sampled_from(Code))
-def test_reports_fit(message: str, code: Code) -> None:
+@given(st.text(max_size=20_000), st.sampled_from(Code), st.text(max_size=20_000))
+def test_reports_fit(message: str, code: Code, warning: str) -> None:
     """
     A report of any failure fits the place that Kubernetes keeps for it.
     """
-    report = Report(code, message, "sha256:" + "0" * 64, 10**6, 10**15)
+    report = Report(code, message, "sha256:" + "0" * 64, 10**6, 10**15, warning)
     text = report.to_json()
     assert len(text.encode()) <= MAX_BYTES
     written = json.loads(text)
     assert written["code"] == code.value
+    assert warning.startswith(written.get("warning", "").rstrip("…"))
     assert (
         written["message"].rstrip("…") == message[: len(written["message"].rstrip("…"))].rstrip("…")
         or written["message"] == message
@@ -108,6 +109,8 @@ def test_reports_fit(message: str, code: Code) -> None:
         (Code.STORAGE_NOT_FOUND, True, 2),
         (Code.CONTENT_CHANGED, True, 2),
         (Code.MODEL_UNUSABLE, True, 2),
+        (Code.SIGNATURE_MISSING, True, 2),
+        (Code.SIGNATURE_INCOMPATIBLE, True, 2),
         (Code.INVALID_URI, True, 2),
         (Code.ACCESS_DENIED, False, 1),
         (Code.INCOMPLETE, False, 1),

@@ -1,0 +1,31 @@
+"""
+What a user may write about the model's versions: which one, and what is asked of it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from modeldeploy_operator.resource.parts import Part
+
+SignatureName = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": r"^[^,\s]+$", "maxLength": 128})
+]
+
+
+class Signatures(Part):
+    """
+    What is asked of a version's signatures before it gets any traffic.
+    """
+
+    required: list[SignatureName] = Field(
+        default_factory=list,
+        description="Signatures that every version must have, the first one included.",
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    compatibility: Literal["Strict", "Warn", "Off"] = Field(
+        "Strict",
+        description="Whether clients of the stable version must be able to use a new one without "
+        "noticing: Strict aborts one that they would notice, Warn only tells, Off does not look.",
+    )
