@@ -83,7 +83,7 @@ class ModelServer:
     ) -> None:
         self.port, self.rest_port = free_port(), free_port() if rest else 0
         self._log = log
-        self._flags = flags
+        self.flags = flags
         self.process: subprocess.Popen[bytes]
 
     @property
@@ -105,7 +105,7 @@ class ModelServer:
         Start without waiting.
         """
         ports = [f"--port={self.port}", f"--rest_api_port={self.rest_port}"]
-        command = [sys.executable, "-m", "modeldeploy_runtime", *ports, *self._flags]
+        command = [sys.executable, "-m", "modeldeploy_runtime", *ports, *self.flags]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 

@@ -9,8 +9,13 @@ from modeldeploy_runtime.inference.directory import Directory
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.loaders import cpus
 from modeldeploy_runtime.settings import Settings, monitoring
+from modeldeploy_runtime.shadow.mirror import Mirror
 from modeldeploy_runtime.telemetry.observer import Observer
-from modeldeploy_runtime.transports.control.app import ControlApp
+from modeldeploy_runtime.transports.control import configuration, shadowing
+from modeldeploy_runtime.transports.control.app import ControlApp, Part
+from modeldeploy_runtime.transports.control.bearer import Bearer
+from modeldeploy_runtime.transports.control.configuration import Configuration
+from modeldeploy_runtime.transports.control.shadowing import Shadowing
 from modeldeploy_runtime.transports.grpc.server import GrpcServer, GrpcServerOptions
 from modeldeploy_runtime.transports.grpc.servicers import Methods
 from modeldeploy_runtime.transports.http.limits import HttpLimits
@@ -76,12 +81,13 @@ def rest_server(settings: Settings, app: RestApp) -> RestServer | None:
 
 
 def control_server(
-    settings: Settings, reloader: Reloader, directory: Directory
+    settings: Settings, reloader: Reloader, directory: Directory, mirror: Mirror
 ) -> RestServer | None:
     """
     Make the server of the control port, if there is to be one.
 
     Raises:
+        FlagError: The file with the token cannot be read.
         OSError: The port is taken.
     """
     if not settings.control_port:
@@ -93,7 +99,13 @@ def control_server(
         refused=lambda breach: errors.body(breach.message),
         host=settings.control_host,
     )
-    return RestServer(ControlApp(reloader, directory), settings.control_port, options)
+    parts: dict[str, Part] = {
+        configuration.PATH: Configuration(reloader, directory),
+        shadowing.PATH: Shadowing(mirror),
+    }
+    file = settings.control_token_file
+    app = ControlApp(parts, Bearer(file) if file else None)
+    return RestServer(app, settings.control_port, options)
 
 
 def grpc_server(

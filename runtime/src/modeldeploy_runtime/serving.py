@@ -26,6 +26,7 @@ from modeldeploy_runtime.observing import Observing
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import VersionStatus
 from modeldeploy_runtime.settings import Settings
+from modeldeploy_runtime.shadow.mirror import Mirror
 from modeldeploy_runtime.sources.models import ServedModel
 from modeldeploy_runtime.supply import Lifecycle
 from modeldeploy_runtime.telemetry import catalogue
@@ -53,21 +54,23 @@ class Server:
         self._directory = Directory(manager, {model.name: model.labels for model in models})
         self._readiness = Readiness(self._directory, self._source.problem)
         reloader = self._make_reloader(models)
+        self._mirror = Mirror()
         calls = self._make_calls()
         methods = self._make_methods(calls, reloader)
         self._app = listening.rest_app(settings, self._directory, calls, self._readiness, observer)
         self._rest = listening.rest_server(settings, self._app)
         self._grpc = listening.grpc_server(settings, methods, self._readiness, observer)
-        self._control = listening.control_server(settings, reloader, self._directory)
+        self._control = listening.control_server(settings, reloader, self._directory, self._mirror)
         self._config_file = _config_file(settings, reloader)
         self._observing.metrics.add_source(self._counted)
+        self._observing.metrics.add_source(self._mirror.families)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
     def _make_calls(self) -> Calls:
         return Calls(
             self._directory,
-            self._observing.request_log,
+            (self._observing.request_log, self._mirror),
             check_method_names=self._settings.enable_signature_method_name_check,
         )
 
@@ -169,6 +172,7 @@ class Server:
         if cut:
             _log.warning("%d requests were cut: they took too long to wait for.", cut)
         self._source.close()
+        self._mirror.close()
         # What was answered is told before the end, also by a server in a hurry.
         await asyncio.to_thread(self._observing.close, LAST_MOMENT if cut else limit)
         _log.info("The server has stopped.")

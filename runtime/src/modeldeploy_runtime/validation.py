@@ -12,6 +12,7 @@ from modeldeploy_runtime.settings import (
     Settings,
     batching,
     contradictions,
+    control_token,
     monitoring,
     session_config,
 )
@@ -24,6 +25,7 @@ FILES: dict[str, Callable[[str], object]] = {
     "monitoring_config_file": monitoring.metrics_path,
     "ssl_config_file": Certificates,
     "rest_api_ssl_config_file": Certificates,
+    "control_token_file": control_token.read,
     "tensorflow_session_config_file": session_config.read,
 }
 """What reads the file of a flag, and raises a sentence where it is wrong."""

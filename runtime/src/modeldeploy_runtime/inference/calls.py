@@ -41,7 +41,7 @@ from modeldeploy_runtime.inference.session_run import SessionRun
 from modeldeploy_runtime.lifecycle.handle import Handle
 from modeldeploy_runtime.loaders.port import Model, Signature
 from modeldeploy_runtime.servables.ids import Selector
-from modeldeploy_runtime.telemetry.calls import Call
+from modeldeploy_runtime.telemetry.calls import SHADOW, Call
 from modeldeploy_runtime.tensors import examples
 from modeldeploy_runtime.tensors.dtypes import Array
 
@@ -69,12 +69,12 @@ class Pending(Generic[Result]):
     """
 
     def __init__(
-        self, handle: Handle, plan: Plan[Result], call: Call, recorder: Recorder | None
+        self, handle: Handle, plan: Plan[Result], call: Call, recorders: Sequence[Recorder]
     ) -> None:
         self._handle = handle
         self._plan = plan
         self._call = call
-        self._recorder = recorder
+        self._recorders = recorders
         call.begun = time.perf_counter()
 
     @property
@@ -139,9 +139,12 @@ class Pending(Generic[Result]):
             self._call.run_seconds = time.perf_counter() - began
 
     def _record(self, result: Result) -> None:
-        recorder, exchange = self._recorder, self._plan.exchange
-        if recorder and exchange and recorder.wants(self._call.model):
-            recorder.record(self._call, exchange(result))
+        exchange = self._plan.exchange
+        if exchange is None:
+            return
+        for recorder in self._recorders:
+            if recorder.wants(self._call.model):
+                recorder.record(self._call, exchange(result))
 
 
 class Calls:
@@ -155,12 +158,12 @@ class Calls:
     def __init__(
         self,
         directory: Directory,
-        recorder: Recorder | None = None,
+        recorders: Sequence[Recorder] = (),
         *,
         check_method_names: bool = False,
     ) -> None:
         self._directory = directory
-        self._recorder = recorder
+        self._recorders = recorders
         self._check_method_names = check_method_names
 
     def predict(
@@ -254,10 +257,13 @@ class Calls:
     ) -> Pending[Result]:
         if self._directory.knows(selector.name):
             call.model = selector.name
+        call.pinned = selector.version is not None or selector.label is not None
         handle = self._directory.acquire(selector)
         try:
             call.served_by(handle.id)
-            return Pending(handle, plan(handle.model), call, self._recorder)
+            # What another server asks again is nobody's request.
+            recorders = () if call.entrypoint == SHADOW else self._recorders
+            return Pending(handle, plan(handle.model), call, recorders)
         except BaseException:
             with handle:
                 raise

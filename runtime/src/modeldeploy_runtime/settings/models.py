@@ -38,6 +38,12 @@ class ModelFlags:
     control_host: str = flag(
         "127.0.0.1", "The address at which the control port listens.", ours=True
     )
+    control_token_file: str = flag(
+        "",
+        "A file with a secret: every request to the control port must carry it as "
+        "`Authorization: Bearer SECRET`. The file is read at each request.",
+        ours=True,
+    )
     enable_reload_config_request: bool = flag(
         default=True,
         help_text="Let ModelService.HandleReloadConfigRequest replace what is served. Without it, "

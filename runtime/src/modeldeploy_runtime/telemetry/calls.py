@@ -9,6 +9,10 @@ from modeldeploy_runtime.servables.ids import ServableId
 UNKNOWN = "_unknown"
 # A request whose path names no model.
 NO_API = "none"
+# The entrypoint of what another server asks again, so that nobody takes it for a client's request.
+SHADOW = "SHADOW"
+# The metadata that marks such a request, and that tells in its answer how long the model ran.
+SHADOW_MARK, RUN_SECONDS = "x-modeldeploy-shadow", "x-modeldeploy-run-seconds"
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
@@ -21,7 +25,9 @@ class Call:
     ``run_seconds`` is the time inside the model and ``examples`` the number of examples; 0 means
     that the request did not come so far, or has none.  ``begun`` is when its version was found,
     ``taken`` when a thread took it up and ``run_started`` when the model was first called, all by
-    ``time.perf_counter``.  The last fields are filled in only where somebody wants them.
+    ``time.perf_counter``.  ``pinned`` says that the client chose the version, and ``after`` is done
+    once the request has been answered; it must be quick.  The others are filled in only where
+    somebody wants them.
     """
 
     entrypoint: str
@@ -39,6 +45,8 @@ class Call:
     response_bytes: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     version_is_named: bool = False
+    pinned: bool = False
+    after: Callable[[], None] | None = None
 
     def served_by(self, servable: ServableId) -> None:
         """Note which version answers."""

@@ -243,5 +243,39 @@ UNOBSERVED = _own(
     "",
     "Requests that are missing in the access log and the traces: too many came at once.",
 )
+# What was asked of another version again; `target` is what whoever set it up calls it.
+SHADOW_STARTED = _own(
+    "shadow_started_seconds", "gauge", "target", "When this target was set, since 1970."
+)
+SHADOW_COMPARED = _own(
+    "shadow_compared_total", "counter", "target", "Requests that another version was asked, too."
+)
+SHADOW_MISMATCHED = _own(
+    "shadow_mismatched_total",
+    "counter",
+    "reason target",
+    "Those that it answered otherwise (different), or not though they are right (refused).",
+)
+SHADOW_SKIPPED = _own(
+    "shadow_skipped_total", "counter", "reason target", "Requests of the sample not compared."
+)
+SHADOW_VALUES = _own(
+    "shadow_values_total", "counter", "target", "Numbers with a fraction that were compared."
+)
+SHADOW_DIFFERENCE = _own(
+    "shadow_difference_total", "counter", "target", "The sum of their absolute differences."
+)
+SHADOW_LARGEST = _own("shadow_largest_difference", "gauge", "target", "The largest of them.")
+SHADOW_ROWS = _own("shadow_rows_total", "counter", "target", "Rows of scores that were compared.")
+SHADOW_FLIPS = _own(
+    "shadow_flips_total", "counter", "target", "Those whose largest score stands elsewhere."
+)
+SHADOW_DURATION = _own(
+    "shadow_duration_seconds",
+    "histogram",
+    "side target",
+    "Time inside the model for such a request, here and at the target.",
+    COARSE_BOUNDS,
+)
 
 ALL = tuple(value for value in tuple(globals().values()) if isinstance(value, Definition))

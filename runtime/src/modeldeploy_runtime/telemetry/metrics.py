@@ -14,7 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from modeldeploy_runtime.servables.ids import ServableId
 from modeldeploy_runtime.servables.states import State, VersionStatus
 from modeldeploy_runtime.telemetry import catalogue, exposition
-from modeldeploy_runtime.telemetry.calls import NO_API, UNKNOWN, Call
+from modeldeploy_runtime.telemetry.calls import NO_API, SHADOW, UNKNOWN, Call
 from modeldeploy_runtime.telemetry.cells import Distribution, Number, Store
 from modeldeploy_runtime.telemetry.exposition import Buckets, Definition, Family, Labels
 
@@ -170,7 +170,7 @@ class Metrics:
         if (runtime_api := _RUNTIME_API.get(api)) and version:
             run = self._distribution(catalogue.RUN_LATENCY, model, signature, version)
             tf_run = self._distribution(catalogue.TF_RUNTIME_LATENCY, model, runtime_api, "TF1")
-        if entrypoint == "REST" or api in _COUNTED_OVER_GRPC:
+        if entrypoint != SHADOW and (entrypoint == "REST" or api in _COUNTED_OVER_GRPC):
             named = "" if api == NO_API else model
             tf_count = self._number(catalogue.TF_REQUEST_COUNT, named, code)
             if succeeded:

@@ -27,6 +27,8 @@ class Observer:
     def answered(self, call: Call, code: str, seconds: float) -> None:
         """Take note of a request that has been answered."""
         self.metrics.answered(call, code, seconds)
+        if call.after is not None:
+            call.after()
         if self._later is not None:
             seen = Observation(call, code, seconds, time.time(), time.perf_counter())
             self._later.put(seen)

@@ -133,7 +133,7 @@ def test_it_replaces_what_is_served(control: _Control) -> None:
         ),
         (("POST", "/v1/config", b""), {"Origin": "http://a.example"}, (403, "pages in a browser")),
         (("PUT", "/v1/config", b""), {}, (405, "PUT is not possible at /v1/config.")),
-        (("GET", "/v1/models", None), {}, (404, "There is nothing at /v1/models; try /v1/config.")),
+        (("GET", "/v1/models", None), {}, (404, "There is nothing at /v1/models; try /v1/config,")),
     ],
 )
 def test_refusals(

@@ -18,7 +18,7 @@ import grpc
 from modeldeploy_runtime.inference.readiness import Readiness
 from modeldeploy_runtime.protos import messages
 from modeldeploy_runtime.servables.errors import ServingError
-from modeldeploy_runtime.telemetry.calls import Call
+from modeldeploy_runtime.telemetry.calls import RUN_SECONDS, SHADOW, SHADOW_MARK, Call
 from modeldeploy_runtime.telemetry.observer import Observer
 from modeldeploy_runtime.transports import pins
 from modeldeploy_runtime.transports.grpc import errors, health
@@ -138,6 +138,8 @@ class GrpcServer:
             started = time.perf_counter()
             code = "OK"
             metadata = context.invocation_metadata()
+            if (SHADOW_MARK, "1") in metadata:
+                call.entrypoint = SHADOW
             if self._observer.wants_details:
                 call.peer = unquote(context.peer().partition(":")[2])
                 call.request_bytes = request.ByteSize()
@@ -154,7 +156,7 @@ class GrpcServer:
                     context.abort(grpc.StatusCode.INTERNAL, "The server failed; its log says why.")
                 finally:
                     if call.version:
-                        context.set_trailing_metadata(((pins.VERSION, call.version),))
+                        context.set_trailing_metadata(_told(call))
                     self._observer.answered(call, code, time.perf_counter() - started)
 
         return grpc.unary_unary_rpc_method_handler(
@@ -173,6 +175,16 @@ class GrpcServer:
 def _deadline(context: grpc.ServicerContext) -> float | None:
     remaining = context.time_remaining()
     return None if remaining is None else time.monotonic() + remaining
+
+
+def _told(call: Call) -> tuple[tuple[str, str], ...]:
+    """Say who answered, and to a server that compares also how long its model took."""
+    version = (pins.VERSION, call.version)
+    return (
+        (version, (RUN_SECONDS, f"{call.run_seconds:.6f}"))
+        if call.entrypoint == SHADOW
+        else (version,)
+    )
 
 
 def _serialize(response: Any) -> bytes:

@@ -1,0 +1,85 @@
+"""Whom a sample of the requests is asked of, and what is called the same answer: pure."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modeldeploy_runtime.servables.errors import InvalidArgumentError
+
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_ADDRESS = re.compile(r"[^\s/]{1,253}:[0-9]{1,5}")
+_FIELDS = ("name", "model", "address", "percent", "tolerance")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    A server that is asked again.
+
+    Attributes:
+        name: What the metrics call it; another name begins to count anew.
+        model: The model whose requests are taken, on both servers.
+        address: Where it speaks gRPC, as ``HOST:PORT``.
+        percent: The share of the requests that is taken, above 0 to 100.
+        tolerance: How far numbers may differ, as ``tensors.comparing`` says.
+    """
+
+    name: str
+    model: str
+    address: str
+    percent: float
+    tolerance: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what ``read`` takes."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+def read(value: Any) -> Target:
+    """
+    Read a target from JSON.
+
+    Raises:
+        InvalidArgumentError: A field is missing, unknown or wrong.
+    """
+    if not isinstance(value, dict):
+        raise InvalidArgumentError("A target is a JSON object.")
+    for unknown in sorted(value.keys() - set(_FIELDS)):
+        raise InvalidArgumentError(f"A target has no field {unknown!r}.")
+    target = Target(
+        name=_text("name", value),
+        model=_text("model", value),
+        address=_text("address", value),
+        percent=_number("percent", value),
+        tolerance=_number("tolerance", value),
+    )
+    for fault in _faults(target):
+        raise InvalidArgumentError(fault)
+    return target
+
+
+def _faults(target: Target) -> Iterator[str]:
+    if not _NAME.fullmatch(target.name):
+        yield "A target's name has at most 63 letters, digits, dashes, dots and underscores."
+    if not _ADDRESS.fullmatch(target.address):
+        yield "A target's address is HOST:PORT."
+    if not 0 < target.percent <= 100:
+        yield "A target's percent is above 0 and at most 100."
+    if target.tolerance < 0:
+        yield "A target's tolerance is not negative."
+
+
+def _text(name: str, target: Mapping[str, Any]) -> str:
+    value = target.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidArgumentError(f"A target needs a {name}, which is a text.")
+    return value
+
+
+def _number(name: str, target: Mapping[str, Any]) -> float:
+    value = target.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidArgumentError(f"A target needs a {name}, which is a number.")
+    return float(value)
