@@ -12,12 +12,12 @@ from modeldeploy_runtime.settings import (
     Settings,
     batching,
     contradictions,
-    control_token,
     monitoring,
     session_config,
 )
 from modeldeploy_runtime.sources import config_file, router
 from modeldeploy_runtime.sources.models import ServedModel
+from modeldeploy_runtime.transports.control import bearer
 from modeldeploy_runtime.transports.tls import Certificates, TlsError
 
 FILES: dict[str, Callable[[str], object]] = {
@@ -25,7 +25,7 @@ FILES: dict[str, Callable[[str], object]] = {
     "monitoring_config_file": monitoring.metrics_path,
     "ssl_config_file": Certificates,
     "rest_api_ssl_config_file": Certificates,
-    "control_token_file": control_token.read,
+    "control_token_file": bearer.read,
     "tensorflow_session_config_file": session_config.read,
 }
 """What reads the file of a flag, and raises a sentence where it is wrong."""

@@ -61,7 +61,8 @@ class Limits:
 
     ``queued`` requests of together ``queued_bytes`` wait or are asked, none larger than
     ``request_bytes``.  ``threads`` ask, for at most ``seconds`` each, and begin ``pause`` seconds
-    after a request was answered.
+    after a request was answered; none of them takes more than ``share`` of a processor, as that is
+    what those who answer clients have to do without.
     """
 
     queued: int = 256
@@ -70,6 +71,7 @@ class Limits:
     threads: int = 2
     seconds: float = 10.0
     pause: float = 0.01
+    share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class _Session:
         self._held = self._bytes = 0
         self._changed = threading.Condition()
         self._closed = self._is_down = False
+        self._ended = threading.Event()
         self._channel = grpc.insecure_channel(target.address, _OPTIONS)
         self._methods: dict[str, Callable[..., tuple[bytes, grpc.Call]]] = {}
         self._threads = [
@@ -189,6 +192,7 @@ class _Session:
             self._closed = True
             self._waiting.clear()
             self._changed.notify_all()
+        self._ended.set()
         self._channel.close()
 
     def _has_room(self, size: int) -> bool:
@@ -196,6 +200,7 @@ class _Session:
 
     def _run(self) -> None:
         while entry := self._next():
+            began = time.thread_time()
             try:
                 self._ask(entry)
             except Exception:  # noqa: BLE001 - a request that cannot be asked must not end the rest
@@ -206,6 +211,8 @@ class _Session:
                 with self._changed:
                     self._held -= 1
                     self._bytes -= entry.size
+            worked = time.thread_time() - began
+            self._ended.wait(worked * (1 / self._limits.share - 1))
 
     def _next(self) -> _Entry | None:
         """Wait for an entry that is due, or for the end."""

@@ -338,8 +338,8 @@ def test_a_target_that_is_away_costs_nobody_anything(old: _Shadowed, kind: str) 
         old.until("skipped_total", 1, reason=reason)
         assert old.counted("compared_total") == 0
         old.ask("DELETE")
-    # A busy machine makes single requests slow, never the median of so many.
-    assert statistics.median(with_target) < 1.5 * statistics.median(without)
+    # Whoever waited for the target would wait for seconds; the rest is what a busy machine needs.
+    assert statistics.median(with_target) < 2 * statistics.median(without) + 0.005
 
 
 def test_the_secret_may_be_replaced(old: _Shadowed, tmp_path: Path) -> None:
