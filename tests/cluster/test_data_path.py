@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(420)]
 
 EDITS = 60
-UNTIL_RESCUED = 3.0
 REVISION = "serving.modeldeploy.io/revision"
 HALF = {"steps": [{"weight": 50, "approval": True}]}
 
@@ -89,7 +88,7 @@ async def _break(deployed: Deployed, revision: str) -> None:
 
 def test_a_canary_answers_while_the_stable_version_is_down() -> None:
     """
-    Stable breaks while the canary is fine: the canary answers everything within seconds.
+    Stable breaks while the canary is fine: the canary answers everything, and no request fails.
     """
 
     async def scenario(cluster: Cluster) -> None:
@@ -112,9 +111,7 @@ def test_a_canary_answers_while_the_stable_version_is_down() -> None:
             await deployed.until_weight("50%")
             await traffic.answered(50)
             assert traffic.seen.last["1"] > stable
-        failed = traffic.seen.failed_at
-        log.info("%d requests failed until the canary answered everything", len(failed))
-        assert [at for at in failed if at - failed[0] > UNTIL_RESCUED] == []
+        assert traffic.seen.failures == []
         await deployed.delete()
 
     play(scenario)

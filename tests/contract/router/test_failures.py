@@ -61,6 +61,42 @@ async def test_a_dead_canary_leaves_its_share_to_stable(router: Bench, mortal: U
     assert router.slot("a")["failures"] == 0
 
 
+async def test_a_dead_stable_leaves_its_share_to_the_canary(
+    router: Bench, mortal: Upstream
+) -> None:
+    """
+    The only server of stable is killed under load: a canary with traffic answers everything.
+    """
+    router.route(routing(1, 1000))
+    router.pool("a", mortal.address)
+    router.start()
+    async with Load(router.address, rest=8, rpc=4) as load:
+        await load.more(300)
+        mortal.kill()
+        await load.more(1_000)
+    assert not load.tally.failures
+    assert load.tally.addresses[CANARY] > 1_000
+
+
+async def test_when_all_are_dead_every_request_is_refused_at_once(
+    router: Bench, mortal: Upstream, rest: RestClient, rpc: GrpcClient
+) -> None:
+    """
+    With nobody left, stable and canary do not send a request to each other for ever.
+    """
+    router.route(routing(1, 5000))
+    router.pool("a", mortal.address)
+    router.pool("b")
+    router.start()
+    mortal.kill()
+    await asyncio.to_thread(until, lambda: router.slot("a")["up"] == 0, "stable is out")
+    tally = await send_many(rest.predict, 10, 1)
+    assert tally.failures.total() == 10
+    assert all(failure.startswith("503 ") for failure in tally.failures)
+    tally = await send_many(rpc.predict, 10, 1)
+    assert all(failure.startswith("UNAVAILABLE ") for failure in tally.failures)
+
+
 async def test_requests_in_flight_on_a_killed_canary_are_answered(
     router: Bench, mortal: Upstream, rpc: GrpcClient
 ) -> None:

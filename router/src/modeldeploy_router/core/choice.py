@@ -13,6 +13,7 @@ from modeldeploy_router.core.routing import FULL_WEIGHT, MOST_SHARES, Routing
 SPLIT, MATCH, STICKY = "split", "match", "sticky"
 LUA_FILE = "choice.lua"
 PIN_HEADER = "x-modeldeploy-pin"
+FALLBACK_HEADER = "x-modeldeploy-fallback"
 METADATA_HINT = (
     "A compressed message says nothing of its version or label to the router: "
     "send the metadata x-model-version or x-model-label with it."
@@ -62,6 +63,7 @@ def render_choice(protocol: str, map_file: str) -> str:
     Render the rules of a frontend, from the request's whole head to the backend.
     """
     return f"""  http-request del-header {PIN_HEADER}
+  http-request del-header {FALLBACK_HEADER}
   http-request set-var(txn.split) str({SPLIT}),map({map_file})
   http-request deny status 503 default-errorfiles unless {{ var(txn.split),field(1,:) -m len gt 0 }}
 {_pins(protocol, map_file)}

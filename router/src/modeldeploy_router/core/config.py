@@ -8,7 +8,7 @@ and how much the canary gets; servers are added to and removed from the backends
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from modeldeploy_router.core.choice import LUA_FILE, SPLIT, render_choice
+from modeldeploy_router.core.choice import FALLBACK_HEADER, LUA_FILE, SPLIT, render_choice
 from modeldeploy_router.core.errors import NOT_GRPC_FILE, router_errors
 from modeldeploy_router.core.routing import SLOTS
 
@@ -213,7 +213,8 @@ def _fallback(frame: Frame, protocol: str) -> str:
     Render the way to stable for requests that no server of their slot can take.
 
     Each backend has one static backup server that leads here.
-    So a request whose canary died under it, and is tried again, may still be answered by stable.
+    So a request whose canary died under it, and is tried again, may still be answered by stable;
+    and one of a dead stable by a canary that has traffic. Nobody comes here twice.
     """
     mux = " proto h2" if protocol == "grpc" else ""
     binds = "\n".join(
@@ -224,9 +225,16 @@ def _fallback(frame: Frame, protocol: str) -> str:
 {binds}
   errorfiles {protocol}
   http-request wait-for-body time 30s
-  http-request set-var(txn.slot) str({SPLIT}),map({frame.map_file}),field(1,:)
+  acl is_second req.hdr({FALLBACK_HEADER}) -m found
+  http-request deny status 503 default-errorfiles if is_second
+  http-request set-header {FALLBACK_HEADER} 1
+  http-request set-var(txn.split) str({SPLIT}),map({frame.map_file})
+  http-request set-var(txn.slot) var(txn.split),field(1,:)
+  acl from_stable so_name,strcmp(txn.slot) -m int 0
+  acl has_canary var(txn.split),field(3,:),add(0) -m int gt 0
+  http-request deny status 503 default-errorfiles if from_stable !has_canary
+  http-request set-var(txn.slot) var(txn.split),field(2,:) if from_stable
   http-request deny status 503 default-errorfiles unless {{ var(txn.slot) -m len gt 0 }}
-  http-request deny status 503 default-errorfiles if {{ so_name,strcmp(txn.slot) -m int 0 }}
   use_backend {protocol}_%[var(txn.slot)]
 """
 
