@@ -130,6 +130,8 @@ def test_an_object_that_the_api_server_refuses_is_told() -> None:
     play(scenario)
 
 
+_CHECKED = {"analysis": {"checks": [{"name": "errors", "errorRate": {"max": 1}}]}}
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": {"uri": "ftp://models/x"}}, "spec.model.uri"),
     ({"model": {"version": "latest"}}, "spec.model.version"),
@@ -140,6 +142,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rollout": {"steps": [{"weight": "0.001%"}]}}, "spec.rollout.steps[0].weight"),
     ({"rollout": {"steps": [{"weight": 5, "hold": "5 minutes"}]}}, "spec.rollout.steps[0].hold"),
     ({"rollout": {"strategy": "Blue"}}, "spec.rollout.strategy"),
+    ({"rollout": {"strategy": "Rolling", "steps": [{"weight": 5}]}}, "steps are for"),
+    ({"rollout": {"blueGreen": {"hold": "1m"}}}, "blueGreen is for"),
+    ({"rollout": {"strategy": "Rolling", "capacity": "Scarce"}}, "capacity Scarce is for"),
+    ({"rollout": {"maxSurge": 1}}, "maxSurge is for"),
+    ({"rollout": {"strategy": "BlueGreen", "blueGreen": {"hold": "0s"}, **_CHECKED}}, "judge"),
+    ({"rollout": {"strategy": "Rolling", **_CHECKED}}, "other strategies take no checks"),
     ({"server": {"args": ["--port=1"]}}, "set by the operator"),
     ({"resources": {"requests": {"cpu": "lots"}}}, "quantity"),
 ]

@@ -54,4 +54,4 @@ def test_an_example_is_accepted(name: str, document: dict[str, Any]) -> None:
     """
     assert document["apiVersion"] == "serving.modeldeploy.io/v1alpha1"
     spec = ModelDeploymentSpec.model_validate(document["spec"])
-    assert spec.rollout_steps()
+    assert spec.rollout.schedule().steps

@@ -46,6 +46,13 @@ class Owner:
         """
         return f"{self.name}-routing"
 
+    @property
+    def preview(self) -> str:
+        """
+        The name of the Service that leads to a candidate alone.
+        """
+        return f"{self.name}-preview"
+
     def pool(self, revision: str) -> str:
         """
         Return the name of what belongs to one revision.

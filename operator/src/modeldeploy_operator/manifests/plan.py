@@ -120,6 +120,8 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         manifests.append(pool.build_deployment(owner, named, record.data["template"], replicas))
         name = owner.pool(revision)
         manifests.append(pool.build_budget(owner, name, names.SERVER, revision))
+    if decision.preview is not None:
+        manifests.append(pool.build_preview(owner, decision.preview))
     wanted_router = ground.spec.traffic.router
     manifests += router.build_access(owner)
     manifests.append(router.build_client_service(owner))

@@ -51,6 +51,22 @@ def build_service(owner: Owner, revision: str) -> dict[str, Any]:
     }
 
 
+def build_preview(owner: Owner, revision: str) -> dict[str, Any]:
+    """
+    Build the Service that leads to a candidate's pods alone, past the routers.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owner.metadata(owner.preview, names.SERVER),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": owner.selector(names.SERVER, revision),
+            "ports": service_ports(),
+        },
+    }
+
+
 def service_ports() -> list[dict[str, Any]]:
     """
     Build the two ports that clients of TensorFlow Serving know.

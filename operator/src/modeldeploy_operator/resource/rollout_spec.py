@@ -9,8 +9,11 @@ from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 from modeldeploy_operator.analysis import kinds
 from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
 from modeldeploy_operator.analysis.kinds import Kind
+from modeldeploy_operator.resource import strategy_spec
 from modeldeploy_operator.resource.parts import Duration, Part, rule_of, seconds
 from modeldeploy_operator.rollout import weights
+from modeldeploy_operator.rollout.strategy.schedules import Schedule
+from modeldeploy_operator.rollout.strategy.steps import Step
 
 Percent = Annotated[
     int | str,
@@ -177,31 +180,39 @@ class Analysis(Part):
     )
 
 
-_STEPS_OR_NO_CHECKS = (
-    "!has(self.analysis) || !has(self.analysis.checks) || size(self.analysis.checks) == 0 || "
-    "(has(self.steps) && size(self.steps) > 0)"
-)
-
-
 class Rollout(Part):
     """
     How a new revision takes over from the stable one.
     """
 
-    model_config = _rules(
-        (
-            _STEPS_OR_NO_CHECKS,
-            "analysis.checks judge the steps, so that there must be at least one step",
-        )
-    )
+    model_config = _rules(*strategy_spec.RULES)
 
-    strategy: Literal["Canary"] = Field("Canary", description="Canary: share by share.")
+    strategy: strategy_spec.Strategy = Field(
+        "Canary",
+        description="Canary: share by share. BlueGreen: all the pods first, then one switch. "
+        "Rolling: pod by pod, and the traffic follows.",
+    )
     steps: list[RolloutStep] = Field(
         default_factory=list,
         description="The canary's steps. After the last one it gets all the traffic and is "
         "promoted. Without steps it gets all the traffic as soon as it is ready.",
         max_length=20,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    capacity: strategy_spec.Capacity = Field(
+        "Full",
+        description="Full: stable keeps all of its pods. Scarce: a Canary's pods and traffic take "
+        "turns, with at most maxSurge pods beyond the replicas.",
+    )
+    max_surge: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="With Rolling or capacity Scarce: how many pods there may be beyond the "
+        "replicas; 1 if it is left out.",
+    )
+    blue_green: strategy_spec.BlueGreen | None = Field(
+        None, description="With BlueGreen: how it switches."
     )
     analysis: Analysis = Field(
         default_factory=Analysis, description="By what the canary is judged."
@@ -230,4 +241,16 @@ class Rollout(Part):
             min_requests=self.analysis.min_requests,
             on_no_data=self.analysis.on_no_data,
             pauses=self.on_failure == "Pause",
+        )
+
+    def schedule(self) -> Schedule:
+        """
+        Return how a revision takes over, in the rollout's own terms.
+        """
+        steps = [
+            Step(weights.parse(step.weight), seconds(step.hold), step.approval)
+            for step in self.steps
+        ]
+        return strategy_spec.schedule_of(
+            self.strategy, steps, self.blue_green, self.capacity, self.max_surge
         )

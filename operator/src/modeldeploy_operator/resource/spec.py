@@ -10,10 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from modeldeploy_operator.resource.model_spec import Signatures
-from modeldeploy_operator.resource.parts import Part, rule_of, seconds
+from modeldeploy_operator.resource.parts import Part, rule_of
 from modeldeploy_operator.resource.rollout_spec import Rollout
-from modeldeploy_operator.rollout import weights
-from modeldeploy_operator.rollout.strategy import steps
 
 Quantities = Annotated[
     dict[str, int | str],
@@ -184,16 +182,6 @@ class ModelDeploymentSpec(Part):
         Return the name that the model is served under.
         """
         return self.model.name or object_name
-
-    def rollout_steps(self) -> tuple[steps.Step, ...]:
-        """
-        Return the steps in the rollout's own terms, the final one included.
-        """
-        written = [
-            steps.Step(weights.parse(step.weight), seconds(step.hold), step.approval)
-            for step in self.rollout.steps
-        ]
-        return steps.complete(written)
 
 
 ROOT_RULES: list[dict[str, Any]] = [

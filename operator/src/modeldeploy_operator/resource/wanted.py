@@ -15,10 +15,13 @@ def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
     """
     Read what a rollout must know of the object.
     """
+    schedule = spec.rollout.schedule()
     return Wanted(
         revision=revisions.revision_of(spec, body["metadata"]["name"]),
         replicas=spec.replicas,
-        steps=spec.rollout_steps(),
+        steps=schedule.steps,
+        surge=schedule.surge,
+        preview=schedule.preview,
         progress_deadline=seconds(spec.rollout.progress_deadline),
         paused=spec.rollout.paused,
         criteria=spec.rollout.criteria(),

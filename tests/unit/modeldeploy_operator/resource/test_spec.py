@@ -15,6 +15,7 @@ from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
 from modeldeploy_operator.analysis.kinds import ErrorRate, Latency
 from modeldeploy_operator.resource.parts import DURATION_PATTERN, seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.rollout.strategy.schedules import Schedule, blue_green
 from modeldeploy_operator.rollout.strategy.steps import FINAL, Step
 from testkit.objects import NOW, a_spec, a_spec_dict
 
@@ -50,7 +51,7 @@ def test_the_smallest_spec_has_its_defaults() -> None:
     assert spec.replicas == 1
     assert spec.traffic.router.replicas == 2
     assert spec.rollout.progress_deadline == "10m"
-    assert spec.rollout_steps() == (FINAL,)
+    assert spec.rollout.schedule().steps == (FINAL,)
 
 
 def test_the_model_is_named_as_its_object() -> None:
@@ -67,8 +68,29 @@ def test_steps_become_the_rollouts_own() -> None:
     Weights become ten-thousandths, holds seconds, and the final step is added.
     """
     written = [{"weight": 1, "hold": "5m"}, {"weight": "0.5%", "approval": True}]
-    steps = a_spec(rollout={"steps": written}).rollout_steps()
+    steps = a_spec(rollout={"steps": written}).rollout.schedule().steps
     assert steps == (Step(100, 300.0), Step(50, 0.0, approval=True), FINAL)
+
+
+@pytest.mark.parametrize(
+    ("written", "schedule"),
+    [
+        ({"steps": [{"weight": 10}], "capacity": "Scarce"}, Schedule((Step(1_000), FINAL), 1)),
+        ({"capacity": "Scarce", "maxSurge": 2}, Schedule((FINAL,), 2)),
+        ({"strategy": "Rolling"}, Schedule((FINAL,), 1)),
+        ({"strategy": "Rolling", "maxSurge": 3}, Schedule((FINAL,), 3)),
+        ({"strategy": "BlueGreen"}, blue_green(approval=False, hold=300)),
+        (
+            {"strategy": "BlueGreen", "blueGreen": {"approval": True, "hold": "1m"}},
+            blue_green(approval=True, hold=60),
+        ),
+    ],
+)
+def test_a_strategy_becomes_a_schedule(written: dict[str, Any], schedule: Schedule) -> None:
+    """
+    Each strategy is read into steps, a limit on pods, and a preview or none.
+    """
+    assert a_spec(rollout=written).rollout.schedule() == schedule
 
 
 def test_checks_are_read_into_the_analysis_own_terms() -> None:

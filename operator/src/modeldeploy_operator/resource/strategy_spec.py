@@ -1,0 +1,94 @@
+"""
+What a user may write about a strategy, and what the rollout makes of it.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from modeldeploy_operator.resource.parts import Duration, Part, seconds
+from modeldeploy_operator.rollout.strategy import schedules
+from modeldeploy_operator.rollout.strategy.schedules import Schedule
+from modeldeploy_operator.rollout.strategy.steps import Step
+
+Strategy = Literal["Canary", "BlueGreen", "Rolling"]
+Capacity = Literal["Full", "Scarce"]
+
+DEFAULT_SURGE = 1
+
+
+class BlueGreen(Part):
+    """
+    How a BlueGreen rollout switches.
+    """
+
+    approval: bool = Field(
+        default=False,
+        description="Whether a person must approve the switch, once all the pods are ready.",
+    )
+    hold: Duration = Field(
+        "5m",
+        description="How long the old pods are kept after the switch, so that the way back needs "
+        "no new pods. Promotion comes after it.",
+    )
+
+
+_CHECKS = "has(self.analysis) && has(self.analysis.checks) && size(self.analysis.checks) > 0"
+_JUDGED = (
+    "self.strategy == 'Canary' ? has(self.steps) && size(self.steps) > 0 : "
+    "self.strategy == 'BlueGreen' && (!has(self.blueGreen) || !has(self.blueGreen.hold) || "
+    "duration(self.blueGreen.hold) > duration('0s'))"
+)
+
+RULES = (
+    (
+        f"!({_CHECKS}) || ({_JUDGED})",
+        (
+            "analysis.checks judge a Canary's steps, so that there must be at least one step, or a "
+            "BlueGreen's hold, which must be longer than 0s; other strategies take no checks"
+        ),
+    ),
+    (
+        "self.strategy == 'Canary' || !has(self.steps) || size(self.steps) == 0",
+        "steps are for the strategy Canary alone; take them out, or set strategy to Canary",
+    ),
+    (
+        "self.strategy == 'BlueGreen' || !has(self.blueGreen)",
+        "blueGreen is for the strategy BlueGreen alone; take it out, or set strategy to BlueGreen",
+    ),
+    (
+        "self.strategy == 'Canary' || !has(self.capacity) || self.capacity == 'Full'",
+        "capacity Scarce is for the strategy Canary alone; Rolling always goes pod by pod",
+    ),
+    (
+        (
+            "!has(self.maxSurge) || self.strategy == 'Rolling' || "
+            "(has(self.capacity) && self.capacity == 'Scarce')"
+        ),
+        (
+            "maxSurge is for the strategy Rolling and for capacity Scarce; elsewhere stable keeps all "
+            "of its pods"
+        ),
+    ),
+)
+"""What belongs to which strategy, as rules of `spec.rollout`."""
+
+
+def schedule_of(
+    strategy: Strategy,
+    steps: Sequence[Step],
+    blue_green: BlueGreen | None,
+    capacity: Capacity,
+    max_surge: int | None,
+) -> Schedule:
+    """
+    Turn what was written into the rollout's own terms.
+    """
+    surge = max_surge or DEFAULT_SURGE
+    if strategy == "Rolling":
+        return schedules.rolling(surge)
+    if strategy == "BlueGreen":
+        switch = blue_green or BlueGreen.model_validate({})
+        return schedules.blue_green(approval=switch.approval, hold=seconds(switch.hold))
+    return schedules.canary(steps, surge if capacity == "Scarce" else None)
