@@ -59,6 +59,12 @@ class Tracer:
                 self.lines += [f"turn {self._turn}", *described]
             self._last = described
 
+    def end(self) -> None:
+        """
+        Write down the turn that broke a rule.
+        """
+        self.lines += [f"turn {self._turn}", *describe(self.world)]
+
     def text(self) -> str:
         """
         Return the whole trace.

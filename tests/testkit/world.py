@@ -6,7 +6,7 @@ any two of its effects. It imitates only what the decision sees: counts, not obj
 """
 
 import contextlib
-import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -83,6 +83,8 @@ def revision(name: str) -> Revision:
 class World:
     """
     The cluster, the operator's memory as saved, and what the user wants.
+
+    `bend` lets a test change what is decided, to see that a broken rule is caught.
     """
 
     wanted: Wanted
@@ -95,7 +97,8 @@ class World:
     kept: dict[str, str] = field(default_factory=dict)
     now: datetime = START
     decision: Decision | None = None
-    chaos: random.Random | None = None
+    dies_after: int | None = None
+    bend: Callable[[Decision, Snapshot], Decision] | None = None
     writes: int = 0
     demand: int = 100
     served: dict[str, list[float]] = field(default_factory=dict)
@@ -177,7 +180,8 @@ class World:
         Run one pass: observe, decide, remember, then carry out; it may die in between.
         """
         seen = self.observe()
-        self.decision = decide(self.wanted, self.memory, seen, self.now)
+        decision = decide(self.wanted, self.memory, seen, self.now)
+        self.decision = self.bend(decision, seen) if self.bend else decision
         self._may_die()
         if self.decision.memory != self.memory:
             self.memory = self.decision.memory
@@ -188,7 +192,14 @@ class World:
         self._apply(self.decision)
 
     def _may_die(self) -> None:
-        if self.chaos and self.chaos.random() < 0.05:
+        """
+        Die here if it is the point that was chosen: 0 is before the status, 3 before removals.
+        """
+        if self.dies_after is None:
+            return
+        self.dies_after -= 1
+        if self.dies_after < 0:
+            self.dies_after = None
             raise OperatorDiedError
 
     def _apply(self, decision: Decision) -> None:
@@ -213,6 +224,7 @@ class World:
         Let a second pass: pods start, age and go; routers apply what is published.
         """
         self.now += TURN
+        self.dies_after = None
         for pods in self.pools.values():
             pods.ages = sorted((age + 1 for age in pods.ages), reverse=True)[: pods.desired]
             pods.ages += [0] * (pods.desired - len(pods.ages))

@@ -119,7 +119,7 @@ def test_checks_are_read_into_the_analysis_own_terms() -> None:
         {"autoscaling": {}},
         {"replicas": -1},
         {"replicas": "many"},
-        {"rollout": {"strategy": "BlueGreen"}},
+        {"rollout": {"strategy": "Blue"}},
         {"rollout": {"analysis": {"checks": [{"name": "a", "shadow": {}}]}}},
         {"rollout": {"analysis": {"onNoData": "Perhaps"}}},
         {"rollout": {"analysis": {"checks": [{"name": "no-kind"}]}}},
