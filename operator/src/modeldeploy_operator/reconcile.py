@@ -90,6 +90,7 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     trouble = await _find_trouble(tools.applier, owner, manifests, observed.children)
     status = reporting.status_of(body, decision, wanted, seen, now, trouble)
     body = await reporting.write_status(tools.kube, body, status)
+    tools.metrics.finished(namespace, name, memory.history, decision.memory.history)
     tools.looks.keep((namespace, name), observed.look)
     if trouble:
         await tools.recorder.tell(body, (trouble,))

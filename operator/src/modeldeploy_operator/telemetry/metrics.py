@@ -2,6 +2,8 @@
 Prometheus metrics of the operator.
 """
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from modeldeploy_operator.rollout.decision import Decision
@@ -48,35 +50,58 @@ class Metrics:
             buckets=(10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 86400),
             registry=registry,
         )
-        self._last: dict[tuple[str, str], Chapter | None] = {}
+        self._running = Gauge(
+            "modeldeploy_rollout_running",
+            "How many ModelDeployments have a canary.",
+            registry=registry,
+        )
+        self._known: set[tuple[str, str]] = set()
+        self._tried: set[tuple[str, str]] = set()
+
+    def finished(
+        self, namespace: str, name: str, before: Sequence[Chapter], now: Sequence[Chapter]
+    ) -> None:
+        """
+        Count the rollouts that ended in a pass, once their chapters are written.
+
+        Args:
+            namespace: Of the ModelDeployment.
+            name: Of the ModelDeployment.
+            before: The history as it was read.
+            now: The history as it was written.
+
+        """
+        for chapter in now:
+            if chapter in before:
+                continue
+            self._known.add((namespace, name))
+            self._finished.labels(namespace, name, chapter.outcome).inc()
+            duration = (chapter.finished_at - chapter.started_at).total_seconds()
+            self._duration.labels(chapter.outcome).observe(duration)
 
     def observe(self, namespace: str, name: str, decision: Decision) -> None:
         """
-        Take a decision's figures; a rollout that ended is counted once.
+        Take a decision's figures.
         """
-        routing, memory = decision.routing, decision.memory
-        weight = routing.weight / 10_000 if routing else 0.0
+        self._known.add((namespace, name))
+        weight = decision.routing.weight / 10_000 if decision.routing else 0.0
         self._weight.labels(namespace, name).set(weight)
         for state in State:
             self._state.labels(namespace, name, state).set(state is decision.state)
-        newest = memory.history[0] if memory.history else None
-        known = (namespace, name) in self._last
-        before = self._last.get((namespace, name))
-        self._last[(namespace, name)] = newest
-        if newest is None or not known or newest == before:
-            return
-        self._finished.labels(namespace, name, newest.outcome).inc()
-        duration = (newest.finished_at - newest.started_at).total_seconds()
-        self._duration.labels(newest.outcome).observe(duration)
+        tried = {(namespace, name)} if decision.memory.canary else set()
+        self._tried = (self._tried - {(namespace, name)}) | tried
+        self._running.set(len(self._tried))
 
     def forget(self, namespace: str, name: str) -> None:
         """
         Drop the series of a ModelDeployment that is gone.
         """
-        if self._last.pop((namespace, name), "unknown") == "unknown":
+        if (namespace, name) not in self._known:
             return
+        self._known.discard((namespace, name))
+        self._tried.discard((namespace, name))
+        self._running.set(len(self._tried))
         who = {"namespace": namespace, "name": name}
         self._finished.remove_by_labels(who)
-        self._weight.remove(namespace, name)
-        for state in State:
-            self._state.remove(namespace, name, state)
+        self._weight.remove_by_labels(who)
+        self._state.remove_by_labels(who)

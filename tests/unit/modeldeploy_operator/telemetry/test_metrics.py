@@ -8,7 +8,7 @@ from datetime import timedelta
 from prometheus_client import CollectorRegistry
 
 from modeldeploy_operator.rollout.decision import Decision
-from modeldeploy_operator.rollout.memory import Chapter, Memory, Outcome
+from modeldeploy_operator.rollout.memory import Canary, Chapter, Memory, Outcome, Revision
 from modeldeploy_operator.rollout.snapshot import Routing
 from modeldeploy_operator.rollout.states import State
 from modeldeploy_operator.telemetry.metrics import Metrics
@@ -51,22 +51,37 @@ def test_without_routing_the_weight_is_nothing() -> None:
 
 def test_a_rollout_counts_when_it_ends_and_not_after_a_restart() -> None:
     """
-    What ended before this process began is not counted; what ends now is, once, with its length.
+    What stood in the history when it was read is not counted; what ends now is, with its length.
     """
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    ended = replace(HOLDING, memory=Memory(history=(PROMOTED,)))
-    metrics.observe("vision", "mnist", ended)
-    counted = "modeldeploy_rollout_finished_total"
+    counted, length = "modeldeploy_rollout_finished_total", "modeldeploy_rollout_duration_seconds"
+    metrics.finished("vision", "mnist", (PROMOTED,), (PROMOTED,))
     assert registry.get_sample_value(counted, {**WHO, "outcome": "Promoted"}) is None
-    later = replace(PROMOTED, revision="v3", started_at=NOW)
-    for _ in range(2):
-        metrics.observe(
-            "vision", "mnist", replace(HOLDING, memory=Memory(history=(later, PROMOTED)))
-        )
-    assert registry.get_sample_value(counted, {**WHO, "outcome": "Promoted"}) == 1
-    length = "modeldeploy_rollout_duration_seconds_sum"
-    assert registry.get_sample_value(length, {"outcome": "Promoted"}) == 45
+    aborted = replace(PROMOTED, revision="v3", outcome=Outcome.ABORTED)
+    later = replace(PROMOTED, revision="v4")
+    metrics.finished("vision", "mnist", (PROMOTED,), (later, aborted, PROMOTED))
+    metrics.finished("vision", "mnist", (later, aborted), (later, aborted))
+    for outcome in ("Promoted", "Aborted"):
+        assert registry.get_sample_value(counted, {**WHO, "outcome": outcome}) == 1
+        assert registry.get_sample_value(f"{length}_sum", {"outcome": outcome}) == 45
+
+
+def test_running_rollouts_are_counted() -> None:
+    """
+    A ModelDeployment with a canary is a running rollout, until it has none or is gone.
+    """
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    canary = Canary(Revision("v2", "2"), 0, "", NOW)
+    trying = replace(HOLDING, memory=Memory(canary=canary))
+    for name in ("one", "two", "three", "three"):
+        metrics.observe("vision", name, trying)
+    assert registry.get_sample_value("modeldeploy_rollout_running") == 3
+    metrics.observe("vision", "one", HOLDING)
+    assert registry.get_sample_value("modeldeploy_rollout_running") == 2
+    metrics.forget("vision", "two")
+    assert registry.get_sample_value("modeldeploy_rollout_running") == 1
 
 
 def test_what_is_gone_leaves_no_gauge() -> None:
