@@ -67,8 +67,8 @@ RULES = (
             "(has(self.capacity) && self.capacity == 'Scarce')"
         ),
         (
-            "maxSurge is for the strategy Rolling and for capacity Scarce; elsewhere stable keeps all "
-            "of its pods"
+            "maxSurge is for the strategy Rolling and for capacity Scarce; elsewhere stable keeps "
+            "all of its pods"
         ),
     ),
 )
