@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from testkit.cluster import MODEL, Cluster, Deployed, given, play
+from testkit.cluster import MODEL, Cluster, Deployed, given, play, until
 from testkit.traffic import Client, Grpc, Rest, Traffic, send_many
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ STEPS = [
     {"weight": 50, "approval": True},
 ]
 ENOUGH, FEWER = 10_000, 2_000
+NEAR = 0.05
 
 
 async def _share(clients: list[Client], requests: int, version: str) -> float:
@@ -43,6 +44,18 @@ async def _counts_as_weighted(deployed: Deployed, weight: float, requests: int) 
         told = f"{clients[0].protocol}: weight {weight:.2%}, share {share:.2%} of {requests}"
         log.info(told)
         assert abs(share - weight) <= tolerance, told
+
+
+async def _is_observed(deployed: Deployed, weight: float) -> None:
+    """
+    The status tells the share that the routers counted.
+    """
+
+    async def near() -> bool:
+        seen = (await deployed.status())["canary"]["weight"].get("observed", "100%")
+        return abs(float(seen.rstrip("%")) / 100 - weight) < NEAR
+
+    await until(f"the observed share is near {weight:.1%}", near)
 
 
 async def _replicas(deployed: Deployed, canary: dict[str, Any]) -> tuple[int, int]:
@@ -68,7 +81,8 @@ def test_a_canary_gets_just_its_share_and_no_request_fails(requests: dict[str, i
     """
 
     async def scenario(cluster: Cluster) -> None:
-        deployed = await given(cluster, "canary", replicas=3, rollout={"steps": STEPS})
+        rollout = {"steps": STEPS, "analysis": {"interval": "2s"}}
+        deployed = await given(cluster, "canary", replicas=3, rollout=rollout)
         async with Traffic(await deployed.host(), MODEL) as traffic:
             await deployed.want_version(2)
             for step, weight, pods in ((1, "0.5%", 1), (2, "10%", 1), (3, "50%", 2)):
@@ -78,6 +92,7 @@ def test_a_canary_gets_just_its_share_and_no_request_fails(requests: dict[str, i
                 await deployed.until_condition("Reconciling", "True", "AwaitingApproval")
                 share = float(weight.rstrip("%")) / 100
                 await _counts_as_weighted(deployed, share, requests[weight])
+                await _is_observed(deployed, share)
                 await deployed.act(f"approve@{canary['revision']}/{step}")
             status = await deployed.until_stable(2)
             await deployed.until_outcome("Promoted")

@@ -81,7 +81,8 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     checks = due(wanted, memory, now)
     observed = await observe(tools.kube, tools.probe, owner, spec.model_name(name), checks)
     evidence = tools.looks.evidence((namespace, name), observed.look, wanted, memory)
-    seen = replace(observed.seen, evidence=evidence)
+    shares = tools.looks.shares((namespace, name), observed.routed, wanted, memory, now)
+    seen = replace(observed.seen, evidence=evidence, shares=shares)
     decision = decide(wanted, memory, seen, now)
     interfaces, decision = await learn(tools.probe, owner, spec, decision, observed)
     kept, digests = observed.kept, observed.digests

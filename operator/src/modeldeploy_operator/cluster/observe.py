@@ -36,6 +36,7 @@ class Observation:
     digests: Mapping[str, str]
     interfaces: Mapping[str, Mapping[str, str]]
     addresses: Mapping[str, tuple[str, ...]]
+    routed: Look
     look: Look | None = None
 
 
@@ -82,11 +83,12 @@ async def observe(
         kept={revision: record.version for revision, record in kept.items()},
     )
     digests = _digests(owner, children, by_revision, kept)
+    routed = _routed(router_pods, asked)
     look = None
     if checks:
-        told = {pod["metadata"]["name"]: s for pod, s in zip(router_pods, asked, strict=True)}
-        look = await _look(probe, told, by_revision, counters.limits_of(checks))
-    return Observation(seen, children, kept, digests, interfaces, _addresses(by_revision), look)
+        look = await _look(probe, routed, by_revision, counters.limits_of(checks))
+    addresses = _addresses(by_revision)
+    return Observation(seen, children, kept, digests, interfaces, addresses, routed, look)
 
 
 def _interfaces(owner: Owner, children: Mapping[Key, Manifest]) -> dict[str, Mapping[str, str]]:
@@ -131,19 +133,24 @@ def _ready(by_revision: Mapping[str, list[Manifest]]) -> list[tuple[str, str, st
     ]
 
 
+def _routed(router_pods: Iterable[Manifest], asked: Iterable[Mapping[str, Any] | None]) -> Look:
+    counts: dict[Instance, Counters] = {}
+    for pod, status in zip(router_pods, asked, strict=True):
+        counts |= counters.of_router(pod["metadata"]["name"], status)
+    return Look(counts)
+
+
 async def _look(
     probe: Probe,
-    routers_told: Mapping[str, Mapping[str, Any] | None],
+    routed: Look,
     by_revision: Mapping[str, list[Manifest]],
     limits: Sequence[float],
 ) -> Look:
     """
-    Read what the routers and every ready serving pod have counted.
+    Add to what the routers have counted what every ready serving pod has.
     """
-    counts: dict[Instance, Counters] = {}
+    counts: dict[Instance, Counters] = dict(routed.counts)
     vague: dict[str, str] = {}
-    for name, status in routers_told.items():
-        counts |= counters.of_router(name, status)
     ready = _ready(by_revision)
     texts = await asyncio.gather(*(probe.metrics(address) for _, _, address in ready))
     silent = False

@@ -187,6 +187,19 @@ def evidence_of(
     )
 
 
+def shares(before: Look, now: Look, stable: str, canary: str) -> dict[str, float]:
+    """
+    Compute the shares of the requests that routers sent to each version between two looks.
+
+    Returns:
+        Revision to its share from 0 to 1; empty where nobody sent anything.
+
+    """
+    sent = {name: since(before, now, name, whole=False).attempts for name in (stable, canary)}
+    total = sum(sent.values())
+    return {name: count / total for name, count in sent.items()} if total else {}
+
+
 def since(before: Look | None, now: Look, revision: str, *, whole: bool) -> Tally:
     """
     Compute what a revision did between two looks.

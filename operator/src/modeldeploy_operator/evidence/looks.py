@@ -5,7 +5,7 @@ What happened while the operator was away is not evidence: the first look after 
 remembers where the counters stand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from modeldeploy_operator.analysis import judge
@@ -23,6 +23,7 @@ class Looks:
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], Look] = {}
+        self._routed: dict[tuple[str, str], tuple[datetime, Look]] = {}
 
     def evidence(
         self, key: tuple[str, str], look: Look | None, wanted: Wanted, memory: Memory
@@ -36,6 +37,30 @@ class Looks:
         before = self._last.get(key)
         return counters.evidence_of(before, look, wanted.criteria.checks, stable, canary)
 
+    def shares(
+        self, key: tuple[str, str], routed: Look, wanted: Wanted, memory: Memory, now: datetime
+    ) -> Mapping[str, float]:
+        """
+        Tell which share of the requests each version got, once an interval; else nothing.
+
+        Args:
+            key: Namespace and name.
+            routed: What the routers have counted.
+            wanted: What the user asks for.
+            memory: Which versions stand against each other.
+            now: The time of the pass.
+
+        """
+        if memory.stable is None or memory.canary is None:
+            self._routed.pop(key, None)
+            return {}
+        since, before = self._routed.get(key, (now, None))
+        if before and (now - since).total_seconds() < wanted.criteria.interval:
+            return {}
+        self._routed[key] = (now, routed)
+        stable, canary = memory.stable.revision, memory.canary.revision.revision
+        return counters.shares(before, routed, stable, canary) if before else {}
+
     def keep(self, key: tuple[str, str], look: Look | None) -> None:
         """
         Remember a look whose evidence has been judged and saved.
@@ -48,6 +73,7 @@ class Looks:
         Forget an object that is gone.
         """
         self._last.pop(key, None)
+        self._routed.pop(key, None)
 
 
 def due(wanted: Wanted, memory: Memory, now: datetime) -> Sequence[Check]:

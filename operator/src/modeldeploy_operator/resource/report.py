@@ -112,15 +112,31 @@ def _weight(revision: str, decision: Decision, seen: Snapshot, before: dict[str,
         effective = weights.text(seen.routing.share(revision))
     else:
         effective = _last_effective(revision, before)
-    return Weight(desired=weights.text(desired), effective=effective)
+    return Weight(
+        desired=weights.text(desired),
+        effective=effective,
+        observed=_observed(revision, decision, seen, before),
+    )
 
 
 def _last_effective(revision: str, before: dict[str, Any]) -> str:
-    for role in ("stable", "canary"):
-        known = before.get(role) or {}
-        if known.get("revision") == revision:
-            return str(known["weight"]["effective"])
-    return weights.text(0)
+    return str(_last_weight(revision, before).get("effective", weights.text(0)))
+
+
+def _observed(
+    revision: str, decision: Decision, seen: Snapshot, before: dict[str, Any]
+) -> str | None:
+    if decision.memory.canary is None:
+        return None
+    if revision in seen.shares:
+        return weights.text(round(seen.shares[revision] * weights.FULL))
+    last: str | None = _last_weight(revision, before).get("observed")
+    return last
+
+
+def _last_weight(revision: str, before: dict[str, Any]) -> dict[str, Any]:
+    roles = [before.get(role) or {} for role in ("stable", "canary")]
+    return next((dict(r["weight"]) for r in roles if r.get("revision") == revision), {})
 
 
 def _revision(

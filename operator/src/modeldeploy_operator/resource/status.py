@@ -35,11 +35,16 @@ class Condition(Part):
 
 class Weight(Part):
     """
-    A share of the traffic: what the step asks for, and what every ready router has confirmed.
+    A share of the traffic: what the step asks for, what all routers confirmed, and what was seen.
     """
 
     desired: str = Field(description="What the present step asks for, such as 10%.")
     effective: str = Field(description="What every ready router has confirmed last.")
+    observed: str | None = Field(
+        None,
+        description="The share of the unpinned requests that it was last seen to get, during a "
+        "rollout and at most once per interval of the analysis.",
+    )
 
 
 class RevisionStatus(Part):

@@ -112,6 +112,8 @@ class Snapshot:
         kept: Revision to model version, for those whose template is kept and can be run again.
         router_failure: Why a router pod is not ready, if it shows.
         evidence: What both versions did since the last look; None while no look is due.
+        shares: Revision to the share of the requests, from 0 to 1, that it was seen to get; empty
+            while it is too early for another look.
 
     """
 
@@ -122,6 +124,7 @@ class Snapshot:
     kept: Mapping[str, str] = field(default_factory=dict)
     router_failure: Failure | None = None
     evidence: Evidence | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def confirmed(self) -> bool:

@@ -54,3 +54,29 @@ def test_a_look_counts_once_it_is_kept() -> None:
     assert looks.evidence(KEY, _look(9), WANTED, MEMORY) == Evidence()
     assert looks.evidence(KEY, None, WANTED, MEMORY) is None
     assert looks.evidence(KEY, _look(9), WANTED, Memory()) is None
+
+
+def _routed(stable: int, canary: int) -> Look:
+    return Look(
+        {
+            Instance("r", "1", "v1"): {"attempts": stable, "faults": 0},
+            Instance("r", "1", "v2"): {"attempts": canary, "faults": 0},
+        }
+    )
+
+
+def test_shares_are_told_once_an_interval() -> None:
+    """
+    The share is that of the requests since the last time, and nothing where nobody sent any.
+    """
+    looks, later = Looks(), NOW + timedelta(seconds=30)
+    assert looks.shares(KEY, _routed(100, 0), WANTED, MEMORY, NOW) == {}
+    early = NOW + timedelta(seconds=29)
+    assert looks.shares(KEY, _routed(120, 9), WANTED, MEMORY, early) == {}
+    assert looks.shares(KEY, _routed(190, 10), WANTED, MEMORY, later) == {"v1": 0.9, "v2": 0.1}
+    latest = later + timedelta(seconds=30)
+    assert looks.shares(KEY, _routed(190, 10), WANTED, MEMORY, latest) == {}
+    assert looks.shares(KEY, _routed(190, 10), WANTED, Memory(), latest) == {}
+    assert looks.shares(KEY, _routed(200, 20), WANTED, MEMORY, latest) == {}
+    looks.forget(KEY)
+    assert looks.shares(KEY, _routed(300, 30), WANTED, MEMORY, latest + latest.resolution) == {}

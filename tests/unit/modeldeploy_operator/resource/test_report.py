@@ -189,6 +189,19 @@ def test_effective_is_what_every_router_confirmed_last() -> None:
     assert confirmed["canary"]["weight"] == {"desired": "10%", "effective": "10%"}
 
 
+def test_observed_is_the_share_that_was_seen_last() -> None:
+    """
+    It stays until the next look, and goes with the canary.
+    """
+    memory, seen = replace(STABLE, canary=CANARY), _seen(TENTH, v1=2, v2=1)
+    looked = _status(WANTED, memory, replace(seen, shares={"v1": 0.9049, "v2": 0.0951}))
+    assert looked["canary"]["weight"]["observed"] == "9.51%"
+    later = _status(WANTED, memory, seen, looked)
+    assert later["stable"]["weight"] == looked["stable"]["weight"]
+    steady = _status(WANTED, Memory(stable=revision("v2")), _seen(ALL_V1, v2=2), later)
+    assert "observed" not in steady["stable"]["weight"]
+
+
 def test_a_canary_past_its_last_step_shows_the_last() -> None:
     """
     A canary that was told to go all the way shows no hold and stays within the steps.
