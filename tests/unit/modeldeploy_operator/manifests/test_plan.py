@@ -89,6 +89,18 @@ def test_without_a_routing_configuration_none_is_written() -> None:
     assert written[-1] == ("PodDisruptionBudget", "mnist-router")
 
 
+def test_a_preview_leads_to_the_candidates_pods_alone() -> None:
+    """
+    Where there is a preview, a Service of its own selects the pods of its revision.
+    """
+    decision = replace(STEADY, pools={"r01": 1}, preview="r01")
+    plan = build_plan(decision, Ground(OWNER, a_spec(), IMAGES, _many(1)))
+    preview = next(m for m in plan if m["metadata"]["name"] == "mnist-preview")
+    assert preview["kind"] == "Service"
+    assert preview["spec"]["selector"] == OWNER.selector("server", "r01")
+    assert [port["port"] for port in preview["spec"]["ports"]] == [8500, 8501]
+
+
 def test_ten_revisions_are_kept() -> None:
     """
     Of more than ten, the ones in use and the newest of the others are kept.

@@ -2,12 +2,16 @@
 Steps end with all the traffic, and an edit of them is noticed and followed.
 """
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldeploy_operator.rollout.memory import Canary
 from modeldeploy_operator.rollout.strategy import steps
 from modeldeploy_operator.rollout.strategy.steps import FINAL, Step
-from testkit.world import steps_of
+from testkit.objects import NOW
+from testkit.world import revision, steps_of
 
 STEPS = st.lists(st.builds(Step, st.integers(0, 10_000), st.floats(0, 60), st.booleans()))
 
@@ -72,3 +76,24 @@ def test_an_edit_changes_the_fingerprint(one: list[Step], other: list[Step]) -> 
     Different steps have different fingerprints, equal steps equal ones.
     """
     assert (steps.fingerprint(one) == steps.fingerprint(other)) == (one == other)
+
+
+def test_a_step_keeps_its_place_when_others_are_edited() -> None:
+    """
+    Where the step at the canary's place still has its weight, nothing but the fingerprint changes.
+    """
+    canary = Canary(revision("v2"), 0, "before", NOW, step_weight=100, approved=True)
+    edited = (Step(100), Step(5_000), FINAL)
+    followed = steps.follow_edit(canary, edited, 100)
+    assert followed == replace(canary, steps_hash=steps.fingerprint(edited))
+    assert steps.follow_edit(followed, edited, 100) is followed
+    elsewhere = steps.follow_edit(replace(canary, step_weight=700), edited, 6_000)
+    assert (elsewhere.step, elsewhere.step_weight, elsewhere.approved) == (1, 5_000, False)
+
+
+def test_a_step_may_have_more_pods_than_traffic() -> None:
+    """
+    The pods are those of the weight, unless the step has a size of its own.
+    """
+    assert Step(2_500).pods(4) == 1
+    assert Step(0, size=10_000).pods(4) == 4
