@@ -171,9 +171,10 @@ def stable_back_before_weight(turn: Turn) -> Broken:
 
 def _hurries(turn: Turn, canary: Canary) -> bool:
     """
-    Tell whether waiting would help nobody: no canary pod is ready, or stable's never will be.
+    Tell whether waiting would help nobody: the canary gets nothing, or stable's pods never come.
     """
-    if turn.before.ready(canary.revision.revision) == 0:
+    name = canary.revision.revision
+    if turn.before.ready(name) == 0 or turn.before.tripped(name) is not None:
         return True
     order = canary.withdrawal
     waited = (turn.now - order.since).total_seconds() if order and order.since else 0.0

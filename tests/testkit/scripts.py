@@ -108,6 +108,11 @@ def _lag(world: World, router: int, turns: int) -> None:
     world.routers[router].lag = turns
 
 
+def _trip(world: World, router: int) -> None:
+    applied = world.routers[router].applied
+    world.routers[router].tripped = (applied.canary or "") if applied and applied.weight else ""
+
+
 def _demand(world: World, requests: int) -> None:
     world.demand = requests
 
@@ -125,6 +130,7 @@ _HAPPENINGS: dict[str, Callable[..., None]] = {
     "order": _order,
     "die": _die,
     "lag": _lag,
+    "trip": _trip,
     "operator dies": _operator_dies,
 }
 
@@ -188,6 +194,7 @@ _CHANCES: tuple[tuple[float, str, Callable[[random.Random], tuple[Any, ...]]], .
     (0.04, "order", _an_order),
     (0.06, "die", _deaths),
     (0.08, "lag", lambda chance: (chance.randint(0, 1), chance.randint(0, 4))),
+    (0.01, "trip", lambda chance: (chance.randint(0, 1),)),
     (0.04, "operator away", lambda _: ()),
     (0.13, "operator dies", lambda chance: (chance.randint(0, 3),)),
 )

@@ -42,12 +42,13 @@ class Pods:
 @dataclass
 class RouterPod:
     """
-    One router: the configuration that it has applied, and how late it is.
+    One router: the configuration that it has applied, how late it is, and whom it took out.
     """
 
     applied: Routing | None = None
     generation: int = -1
     lag: int = 0
+    tripped: str = ""
 
 
 @dataclass
@@ -138,6 +139,8 @@ class World:
             Router(
                 router.generation,
                 {name: self.ready(name) for name in self._known(router)},
+                router.tripped,
+                "its requests failed" if router.tripped else "",
             )
             for router in self.routers
         )
@@ -233,6 +236,8 @@ class World:
                 router.lag -= 1
             elif router.generation != self.generation and self.routing is not None:
                 router.applied, router.generation = self.routing, self.generation
+            if router.applied is None or router.applied.canary != router.tripped:
+                router.tripped = ""
             self._serve(router)
 
     def _serve(self, router: RouterPod) -> None:
@@ -242,6 +247,8 @@ class World:
         applied = router.applied
         for name in {applied.stable, applied.canary} - {None} if applied else ():
             share = applied.share(name) / 10_000 if applied and name else 0.0
+            if router.tripped:
+                share = 0.0 if name == router.tripped else 1.0
             sent = self.demand / len(self.routers) * share
             counts = self.served.setdefault(str(name), [0.0, 0.0])
             counts[0] += sent
