@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 
-from modeldeploy_operator.rollout.memory import Outcome
 from modeldeploy_operator.rollout.states import State
 from testkit.invariants import Watch
 from testkit.scripts import Script, cut_down, draw, happen, tell
@@ -26,7 +25,6 @@ def _play(script: Script) -> World:
     world.demand = max(world.demand, 100)
     world.want(paused=False)
     _settle(world, watch)
-    _ended_well(world)
     return world
 
 
@@ -56,16 +54,6 @@ def _settle(world: World, watch: Watch) -> None:
     for _ in range(3):
         watch.turn()
     assert world.writes == writes, "an unchanged world was written to"
-
-
-def _ended_well(world: World) -> None:
-    """
-    Every rollout that ended has an outcome, and one that was promoted last is what is stable.
-    """
-    stable = world.memory.stable
-    history = world.memory.history
-    good = [c for c in history if c.outcome in (Outcome.PROMOTED, Outcome.FAST_PROMOTED)]
-    assert stable is None or len(history) == 10 or good or not history, "no outcome"
 
 
 def _wrong(script: Script) -> str | None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from modeldeploy_operator.analysis.checks import Check, Criteria
+from modeldeploy_operator.analysis.kinds import ErrorRate
 from modeldeploy_operator.rollout.memory import Outcome
 from modeldeploy_operator.rollout.strategy import schedules
 from modeldeploy_operator.rollout.strategy.schedules import Schedule
 from modeldeploy_operator.rollout.strategy.steps import Step
 from testkit.trace import Tracer
-from testkit.world import a_world, revision
+from testkit.world import Nature, a_world, revision
 
 TESTDATA = Path(__file__).parent / "testdata"
 Ending = Callable[[Tracer], None]
@@ -108,7 +110,7 @@ def stable_down(story: Tracer) -> None:
     """
     _until(story, 2_500)
     story.say("the pods of v1 die, and do not come back")
-    story.world.natures["v1"] = story.world.nature("v1").__class__(ready_after=None)
+    story.world.natures["v1"] = Nature(ready_after=None)
     story.turns(40)
     _ended(story, Outcome.PROMOTED, "v2")
 
@@ -149,3 +151,18 @@ def test_the_quick_return_of_blue_green_needs_no_new_pod() -> None:
     assert story.world.pools["v1"].ages == [age + 1 for age in ages]
     story.turns(5)
     _ended(story, Outcome.ROLLED_BACK, "v1")
+
+
+def test_checks_judge_blue_green_during_its_hold() -> None:
+    """
+    Before the switch no check waits for requests; after it one that fails brings everything back.
+    """
+    story = _begin(STRATEGIES["blue_green"])
+    checks = (Check("errors", ErrorRate(max=0.05)),)
+    story.world.want(criteria=Criteria(checks, interval=1))
+    story.world.natures["v2"] = Nature(failing=0.5)
+    story.turns(20)
+    _ended(story, Outcome.ABORTED, "v1")
+    assert story.world.memory.rejected is not None
+    assert story.world.memory.rejected.reason == "CheckFailed"
+    assert any("goes from 0% to 100%" in line for line in story.lines)

@@ -333,7 +333,20 @@ def previews_lead_to_the_candidate(turn: Turn) -> Broken:
     return None
 
 
+def endings_have_an_outcome(turn: Turn) -> Broken:
+    """
+    Whenever a trial ends, exactly one new chapter of the history says how.
+    """
+    old, now = turn.memory.canary, turn.decision.memory.canary
+    if old is None or (now and now.started_at == old.started_at and now.revision == old.revision):
+        return None
+    before, after = turn.memory.history, turn.decision.memory.history
+    told = [c for c in after if c not in before and c.revision == old.revision.revision]
+    return None if len(told) == 1 else f"{len(told)} chapters tell how {told or old.revision} ended"
+
+
 OTHERS = (
+    endings_have_an_outcome,
     failed_gets_no_more,
     pods_within_the_limit,
     states_follow_the_table,
