@@ -79,15 +79,15 @@ def plan(wanted: Wanted, step: Step, both: Both, *, shrunk: bool) -> Turn:
         return _back(wanted, step, both, shrunk=shrunk)
     size, need = wanted.replicas, step.pods(wanted.replicas)
     stable = _stable_size(wanted, both, both.share, both.share)
-    if wanted.surge is not None:
-        has = min(both.canary.desired, canary_replicas(both.share, size)) if both.share else 0
-        room = size + wanted.surge - max(both.stable.desired, stable_replicas(both.share, size))
-        pods = max(has, min(need, room))
-        weight = max(both.share, min(step.weight, carried(max(0, pods), size)))
-        if weight < step.weight:
-            return Turn(weight, max(1, pods), stable, _kept(both, max(0, pods)))
-        return Turn(weight, need, stable, _kept(both, max(0, pods)))
-    return Turn(step.weight, need, stable, _kept(both, need))
+    if wanted.surge is None:
+        return Turn(step.weight, need, stable, _kept(both, need))
+    has = min(both.canary.desired, canary_replicas(both.share, size)) if both.share else 0
+    room = size + wanted.surge - max(both.stable.desired, stable_replicas(both.share, size))
+    pods = max(0, has, min(need, room))
+    weight = max(both.share, min(step.weight, carried(pods, size)))
+    if weight < step.weight:
+        need = max(1, pods)
+    return Turn(weight, need, stable, _kept(both, pods))
 
 
 def relieve(wanted: Wanted, turn: Turn, both: Both) -> Turn:
