@@ -15,7 +15,10 @@ import aiohttp
 import prometheus_client
 from aiohttp import web
 
+from modeldeploy_operator.cluster import secrets
 from modeldeploy_operator.cluster.apply import Applier
+from modeldeploy_operator.evidence.external.asking import Asker
+from modeldeploy_operator.evidence.external.measuring import Measurer
 from modeldeploy_operator.evidence.looks import Looks
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.reconcile import Tools, reconcile
@@ -123,8 +126,10 @@ async def small_cluster(folder: Path) -> AsyncIterator[Cluster]:
             metrics=Metrics(registry),
             images=IMAGES,
             looks=Looks(),
+            measurer=Measurer(Asker(()), secrets.reader(kube), lambda *_: None),
         )
         yield Cluster(kube, pods, tools, registry)
+        await tools.measurer.close()
     await runner.cleanup()
 
 

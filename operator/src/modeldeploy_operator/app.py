@@ -15,9 +15,11 @@ import prometheus_client
 import pydantic
 
 from modeldeploy_operator import handlers
-from modeldeploy_operator.cluster import kube
+from modeldeploy_operator.cluster import kube, secrets
 from modeldeploy_operator.cluster.apply import Applier
 from modeldeploy_operator.cluster.kube import KubeClient
+from modeldeploy_operator.evidence.external.asking import Asker
+from modeldeploy_operator.evidence.external.measuring import Measurer
 from modeldeploy_operator.evidence.looks import Looks
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.queue import WorkQueue
@@ -53,6 +55,10 @@ async def _run(settings: Settings) -> None:
     metrics = Metrics(registry)
     prometheus_client.start_http_server(settings.metrics_port, registry=registry)
     client = KubeClient(await kube.connect())
+
+    def wake(namespace: str, name: str) -> None:
+        queue.ask(namespace, name)
+
     async with aiohttp.ClientSession() as session:
         tools = Tools(
             kube=client,
@@ -62,6 +68,11 @@ async def _run(settings: Settings) -> None:
             metrics=metrics,
             images=settings.images,
             looks=Looks(),
+            measurer=Measurer(
+                Asker(settings.allowed),
+                secrets.reader(client),
+                wake,
+            ),
         )
         queue = WorkQueue(
             _timed(tools), workers=settings.workers, resync_seconds=settings.resync_seconds
@@ -71,6 +82,7 @@ async def _run(settings: Settings) -> None:
             await _operate(settings, queue, stop)
         finally:
             await queue.close()
+            await tools.measurer.close()
             await client.close()
     log.info("The operator stopped.")
 

@@ -13,6 +13,7 @@ import pydantic
 
 from modeldeploy_operator.cluster.apply import Applier, Key
 from modeldeploy_operator.cluster.interfaces import learn
+from modeldeploy_operator.cluster.judging import measured
 from modeldeploy_operator.cluster.observe import observe
 from modeldeploy_operator.cluster.port import (
     GoneError,
@@ -21,6 +22,7 @@ from modeldeploy_operator.cluster.port import (
     NameTakenError,
     ObjectGoneError,
 )
+from modeldeploy_operator.evidence.external.measuring import About, Measurer
 from modeldeploy_operator.evidence.looks import Looks, due
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import plan
@@ -52,6 +54,7 @@ class Tools:
     metrics: Metrics
     images: Images
     looks: Looks
+    measurer: Measurer
 
 
 async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
@@ -83,6 +86,8 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     evidence = tools.looks.evidence((namespace, name), observed.look, wanted, memory)
     shares = tools.looks.shares((namespace, name), observed.routed, wanted, memory, now)
     seen = replace(observed.seen, evidence=evidence, shares=shares)
+    asked = About(owner, spec, wanted, memory, now)
+    seen = replace(seen, measured=measured(tools.measurer, asked, observed, seen))
     decision = decide(wanted, memory, seen, now)
     interfaces, decision = await learn(tools.probe, owner, spec, decision, observed)
     kept, digests = observed.kept, observed.digests
@@ -113,6 +118,7 @@ async def _read(tools: Tools, namespace: str, name: str) -> Manifest:
         tools.metrics.forget(namespace, name)
         tools.applier.forget(namespace, name)
         tools.looks.forget((namespace, name))
+        tools.measurer.forget((namespace, name))
         raise ObjectGoneError(str(gone)) from gone
 
 

@@ -5,8 +5,9 @@ The operator's settings, from environment variables that the chart sets.
 import os
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from modeldeploy_operator.evidence.external import addresses
 from modeldeploy_operator.manifests.template import Images
 
 PREFIX = "MODELDEPLOY_"
@@ -28,6 +29,22 @@ class Settings(BaseModel):
     log_level: str = "INFO"
     resync_seconds: float = 300.0
     workers: int = 8
+    allowed_urls: str = ""
+
+    @field_validator("allowed_urls")
+    @classmethod
+    def _are_urls(cls, text: str) -> str:
+        for entry in text.split():
+            if not addresses.is_entry(entry):
+                raise ValueError(f"{entry} is not of the form http(s)://HOST[:PORT][/PATH]")
+        return text
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """
+        The URLs that checks may ask, as prefixes.
+        """
+        return tuple(self.allowed_urls.split())
 
     @property
     def images(self) -> Images:

@@ -1,8 +1,9 @@
 """
 The program: ``modeldeploy-server``, also installed as ``tensorflow_model_server``.
 
-Without a sub-command it serves; ``fetch`` gets a version from a storage, and ``inspect`` describes
-one.  Each imports only what it needs, as fetching and inspecting must start fast.
+Without a sub-command it serves; ``fetch`` gets a version from a storage, ``inspect`` describes one,
+and ``replay`` asks a server what another one was asked.  Each imports only what it needs, as these
+must start fast.
 """
 
 import logging
@@ -47,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
             return _fetch(arguments[1:])
         if arguments[:1] == ["inspect"]:
             return _inspect(arguments[1:])
+        if arguments[:1] == ["replay"]:
+            return _replay(arguments[1:])
         return _serve(arguments)
     except FlagError as error:
         sys.stderr.write(f"{error}\n")
@@ -74,6 +77,12 @@ def _judge(folder: Path, request: "Request") -> str:
 
 def _inspect(arguments: Sequence[str]) -> int:
     from modeldeploy_runtime.inspection import command  # noqa: PLC0415 - the server needs none of it
+
+    return command.run(arguments)
+
+
+def _replay(arguments: Sequence[str]) -> int:
+    from modeldeploy_runtime.replaying import command  # noqa: PLC0415 - the server needs none of it
 
     return command.run(arguments)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from modeldeploy_operator.analysis.external import External
 from modeldeploy_operator.analysis.kinds import NONE, Kind, Tally
 
 FALSE_ALARM_RATE = 0.01
@@ -50,6 +51,8 @@ class Criteria:
         min_requests: Canary requests that each check must have seen in each step.
         on_no_data: What happens where there are fewer.
         pauses: Whether a failed check stops the rollout where it stands, instead of ending it.
+        external: The checks that others answer.
+        failure_limit: After how many bad measurements in a row one of these has failed.
 
     """
 
@@ -58,6 +61,8 @@ class Criteria:
     min_requests: int = 200
     on_no_data: OnNoData = OnNoData.WAIT
     pauses: bool = False
+    external: tuple[External, ...] = ()
+    failure_limit: int = 2
 
 
 UNJUDGED = Criteria()

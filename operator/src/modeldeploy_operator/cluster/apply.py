@@ -26,8 +26,12 @@ RESOURCES = (
     Resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
     Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
     Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    Resource("batch/v1", "Job", "jobs"),
 )
 """Every kind that the operator makes."""
+
+ONCE = frozenset({"Job"})
+"""Kinds whose objects are made and removed, and never changed: the API server allows no more."""
 
 BY_KIND = {resource.kind: resource for resource in RESOURCES}
 
@@ -88,7 +92,9 @@ class Applier:
         refusals: list[str] = []
         for key, manifest in wanted.items():
             live = children.get(key)
-            if live is not None and not self._differs(owner, key, manifest, live):
+            if live is not None and (
+                key[0] in ONCE or not self._differs(owner, key, manifest, live)
+            ):
                 continue
             try:
                 await self._write(owner, key, manifest)

@@ -38,6 +38,7 @@ class Observation:
     addresses: Mapping[str, tuple[str, ...]]
     routed: Look
     look: Look | None = None
+    checking: Sequence[Manifest] = ()
 
 
 async def observe(
@@ -87,8 +88,14 @@ async def observe(
     look = None
     if checks:
         look = await _look(probe, routed, by_revision, counters.limits_of(checks))
-    addresses = _addresses(by_revision)
-    return Observation(seen, children, kept, digests, interfaces, addresses, routed, look)
+    addresses, checking = _addresses(by_revision), [pod for pod in living if _checks(pod)]
+    seen_so = (seen, children, kept, digests, interfaces, addresses)
+    return Observation(*seen_so, routed, look, checking)
+
+
+def _checks(pod: Manifest) -> bool:
+    component: str = pod["metadata"]["labels"].get(names.COMPONENT_LABEL, "")
+    return component == names.CHECK
 
 
 def _interfaces(owner: Owner, children: Mapping[Key, Manifest]) -> dict[str, Mapping[str, str]]:

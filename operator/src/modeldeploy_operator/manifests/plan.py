@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modeldeploy_operator.manifests import names, pool, router, routing
+from modeldeploy_operator.manifests import check_jobs, names, pool, router, routing
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images, build_pod_template
 from modeldeploy_operator.resource import revisions
@@ -127,6 +127,9 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
     manifests.append(router.build_client_service(owner))
     manifests.append(router.build_deployment(owner, wanted_router, ground.images))
     manifests.append(pool.build_budget(owner, owner.router, names.ROUTER))
+    manifests += check_jobs.build_jobs(
+        owner, ground.spec, ground.images, decision.memory, decision.jobs
+    )
     return tuple(manifests)
 
 

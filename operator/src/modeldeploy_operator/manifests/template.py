@@ -54,7 +54,7 @@ def build_pod_template(
     An init container from our runtime image fetches the model and alone gets the Secret; the
     server sees a local path.
     """
-    claim = _claim(spec.model.uri)
+    claim = claim_of(spec.model.uri)
     volumes: list[dict[str, Any]] = [
         {"name": "models", "emptyDir": {}},
         {"name": "tmp", "emptyDir": {}},
@@ -95,7 +95,10 @@ def build_pod_template(
     }
 
 
-def _claim(uri: str) -> str | None:
+def claim_of(uri: str) -> str | None:
+    """
+    Return the claim that a URI names, if it names one.
+    """
     parts = urlsplit(uri)
     return parts.netloc if parts.scheme == "pvc" else None
 
@@ -103,7 +106,7 @@ def _claim(uri: str) -> str | None:
 def _fetcher(
     owner: Owner, spec: ModelDeploymentSpec, revision: Revision, images: Images
 ) -> dict[str, Any]:
-    model, claim = spec.model, _claim(spec.model.uri)
+    model, claim = spec.model, claim_of(spec.model.uri)
     mounts: list[dict[str, Any]] = [
         {"name": "models", "mountPath": "/models"},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from modeldeploy_operator.rollout import weights
+
 
 def rule_of(rule: str, message: str, path: str | None = None) -> dict[str, Any]:
     """
@@ -62,3 +64,37 @@ Duration = Annotated[
     ),
     AfterValidator(_reckonable),
 ]
+
+Percent = Annotated[
+    int | str,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "maxLength": 8,
+            "x-kubernetes-validations": [
+                rule_of(
+                    "type(self) == int ? (self >= 0 && self <= 100) : "
+                    "self.matches('^(100|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$')",
+                    'this must be a percentage from 0 to 100 such as 10 or "0.5%", in hundredths '
+                    "of a percent at the finest",
+                )
+            ],
+        }
+    ),
+]
+
+
+def rules(*written: tuple[str, str]) -> ConfigDict:
+    """
+    Build the configuration of a part with CEL rules, each with what a refusal says.
+    """
+    found: Any = [rule_of(rule, message) for rule, message in written]
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": found})
+
+
+def share_of(percent: int | str | None) -> float | None:
+    """
+    Turn a percentage into a share from 0 to 1.
+    """
+    return None if percent is None else weights.parse(percent) / weights.FULL

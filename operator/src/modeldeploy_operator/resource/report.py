@@ -8,7 +8,8 @@ both, and Ready says whether the service answers.
 from datetime import datetime
 from typing import Any
 
-from modeldeploy_operator.analysis import judge
+from modeldeploy_operator.analysis import findings, judge
+from modeldeploy_operator.analysis.findings import Found
 from modeldeploy_operator.analysis.judge import Result
 from modeldeploy_operator.resource.status import (
     CanaryStatus,
@@ -163,8 +164,24 @@ def _canary(
         steps=len(wanted.steps),
         step_started_at=canary.step_started_at,
         next_step_at=clock.hold_ends_at(canary, step) if holding else None,
-        checks=[_check(r) for r in judge.results(wanted.criteria, canary.analysis, canary.step)]
-        or None,
+        checks=_checks(canary, wanted) or None,
+    )
+
+
+def _checks(canary: Canary, wanted: Wanted) -> list[CheckStatus]:
+    counted = judge.results(wanted.criteria, canary.analysis, canary.step)
+    found = findings.results(wanted.criteria, canary.external, canary.step)
+    return [*map(_check, counted), *map(_external, found)]
+
+
+def _external(found: Found) -> CheckStatus:
+    return CheckStatus(
+        name=found.name,
+        verdict=found.verdict,
+        value=found.value,
+        threshold=found.threshold,
+        samples=found.samples,
+        message=clip(found.message, CHAPTER_BYTES),
     )
 
 

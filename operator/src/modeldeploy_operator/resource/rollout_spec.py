@@ -2,40 +2,42 @@
 What a user may write about a rollout: its steps, and the checks that judge a canary.
 """
 
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
-from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from modeldeploy_operator.analysis import kinds
 from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
+from modeldeploy_operator.analysis.external import External
 from modeldeploy_operator.analysis.kinds import Kind
-from modeldeploy_operator.resource import strategy_spec
-from modeldeploy_operator.resource.parts import Duration, Part, rule_of, seconds
+from modeldeploy_operator.resource import external_spec, strategy_spec
+from modeldeploy_operator.resource.external_spec import (
+    ExternalPart,
+    Job,
+    Prometheus,
+    Replay,
+    Web,
+)
+from modeldeploy_operator.resource.parts import (
+    Duration,
+    Part,
+    Percent,
+    rules,
+    seconds,
+    share_of,
+)
 from modeldeploy_operator.rollout import weights
 from modeldeploy_operator.rollout.strategy.schedules import Schedule
 from modeldeploy_operator.rollout.strategy.steps import Step
 
-Percent = Annotated[
-    int | str,
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "x-kubernetes-int-or-string": True,
-            "maxLength": 8,
-            "x-kubernetes-validations": [
-                rule_of(
-                    "type(self) == int ? (self >= 0 && self <= 100) : "
-                    "self.matches('^(100|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$')",
-                    'this must be a percentage from 0 to 100 such as 10 or "0.5%", in hundredths '
-                    "of a percent at the finest",
-                )
-            ],
-        }
-    ),
-]
-
-
-_KINDS = {"error_rate": "errorRate", "latency": "latency"}
+_KINDS = {
+    "error_rate": "errorRate",
+    "latency": "latency",
+    "prometheus": "prometheus",
+    "web": "web",
+    "job": "job",
+    "replay": "replay",
+}
 """The kinds of checks: field to its name in the object."""
 _ONE_KIND = f"a check has exactly one kind: {' or '.join(_KINDS.values())}"
 _HAS_ONE_KIND = f"[{', '.join(f'has(self.{name})' for name in _KINDS.values())}].exists_one(x, x)"
@@ -43,15 +45,6 @@ _HAS_ONE_KIND = f"[{', '.join(f'has(self.{name})' for name in _KINDS.values())}]
 
 class _HasTerms(Protocol):
     def terms(self) -> Kind: ...
-
-
-def _rules(*rules: tuple[str, str]) -> ConfigDict:
-    found: Any = [rule_of(rule, message) for rule, message in rules]
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": found})
-
-
-def _share(percent: int | str | None) -> float | None:
-    return None if percent is None else weights.parse(percent) / weights.FULL
 
 
 class RolloutStep(Part):
@@ -73,7 +66,7 @@ class ErrorRate(Part):
     How many requests may fail.
     """
 
-    model_config = _rules(
+    model_config = rules(
         ("has(self.max) || has(self.maxIncrease)", "errorRate needs max, maxIncrease or both")
     )
 
@@ -92,7 +85,7 @@ class ErrorRate(Part):
         """
         Return the same in the analysis' own terms.
         """
-        return kinds.ErrorRate(_share(self.max), _share(self.max_increase))
+        return kinds.ErrorRate(share_of(self.max), share_of(self.max_increase))
 
 
 class Latency(Part):
@@ -100,7 +93,7 @@ class Latency(Part):
     How many requests may be slow.
     """
 
-    model_config = _rules(
+    model_config = rules(
         ("has(self.share) || has(self.maxIncrease)", "latency needs share, maxIncrease or both")
     )
 
@@ -114,7 +107,7 @@ class Latency(Part):
         """
         Return the same in the analysis' own terms.
         """
-        return kinds.Latency(seconds(self.max), _share(self.share), _share(self.max_increase))
+        return kinds.Latency(seconds(self.max), share_of(self.share), share_of(self.max_increase))
 
 
 class AnalysisCheck(Part):
@@ -122,7 +115,7 @@ class AnalysisCheck(Part):
     One check of the canary; exactly one kind.
     """
 
-    model_config = _rules(
+    model_config = rules(
         (
             _HAS_ONE_KIND,
             _ONE_KIND,
@@ -137,15 +130,30 @@ class AnalysisCheck(Part):
     )
     error_rate: ErrorRate | None = Field(None, description="How many requests may fail.")
     latency: Latency | None = Field(None, description="How many requests may be slow.")
+    prometheus: Prometheus | None = Field(None, description="A query to a Prometheus.")
+    web: Web | None = Field(None, description="A number in what a web server answers.")
+    job: Job | None = Field(None, description="A Job that must succeed before any traffic.")
+    replay: Replay | None = Field(
+        None, description="Recorded requests that the canary answers before any traffic."
+    )
 
-    def terms(self) -> Check:
+    @property
+    def external(self) -> ExternalPart | None:
+        """
+        What others are asked; None for a check of what was counted.
+        """
+        return self.prometheus or self.web or self.job or self.replay
+
+    def terms(self) -> Check | External:
         """
         Return the check in the analysis' own terms.
         """
         (kind,) = self._kinds()
+        if isinstance(kind, ExternalPart):
+            return external_spec.terms(self.name, kind)
         return Check(self.name, kind.terms())
 
-    def _kinds(self) -> list[_HasTerms]:
+    def _kinds(self) -> list[_HasTerms | ExternalPart]:
         return [kind for field in _KINDS if (kind := getattr(self, field)) is not None]
 
     @model_validator(mode="after")
@@ -172,6 +180,13 @@ class Analysis(Part):
         description="What happens when a step's hold is over and there were fewer: Wait for "
         "them, Continue without, or Rollback.",
     )
+    failure_limit: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="After how many bad measurements in a row a check of kind prometheus or web "
+        "has failed.",
+    )
     checks: list[AnalysisCheck] = Field(
         default_factory=list,
         description="The checks. A step ends when none has failed and each has seen enough.",
@@ -185,7 +200,7 @@ class Rollout(Part):
     How a new revision takes over from the stable one.
     """
 
-    model_config = _rules(*strategy_spec.RULES)
+    model_config = rules(*strategy_spec.RULES)
 
     strategy: strategy_spec.Strategy = Field(
         "Canary",
@@ -231,16 +246,25 @@ class Rollout(Part):
         description="Whether the rollout stands still. Safety and scaling go on.",
     )
 
+    def external_parts(self) -> dict[str, ExternalPart]:
+        """
+        Return what is asked of others, by the names of the checks.
+        """
+        return {check.name: part for check in self.analysis.checks if (part := check.external)}
+
     def criteria(self) -> Criteria:
         """
         Return by what a canary is judged, in the analysis' own terms.
         """
+        terms = [check.terms() for check in self.analysis.checks]
         return Criteria(
-            checks=tuple(check.terms() for check in self.analysis.checks),
+            checks=tuple(term for term in terms if isinstance(term, Check)),
             interval=seconds(self.analysis.interval),
             min_requests=self.analysis.min_requests,
             on_no_data=self.analysis.on_no_data,
             pauses=self.on_failure == "Pause",
+            external=tuple(term for term in terms if isinstance(term, External)),
+            failure_limit=self.analysis.failure_limit,
         )
 
     def schedule(self) -> Schedule:

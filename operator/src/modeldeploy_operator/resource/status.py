@@ -66,11 +66,13 @@ class CheckStatus(Part):
 
     name: str = Field(description="The check.")
     verdict: Verdict = Field(
-        description="Passing, Failing, Waiting for enough requests, or Unmeasured."
+        description="Passing, Failing, Waiting for enough requests or an answer, or Unmeasured."
     )
-    value: str = Field(description="The share that was seen, such as 0.8%.")
-    threshold: str = Field(description="The share that is allowed.")
-    samples: int = Field(description="The canary's requests that it saw in this step.")
+    value: str = Field(description="The share or the value that was seen, such as 0.8%.")
+    threshold: str = Field(description="What is allowed, such as 1%.")
+    samples: int = Field(
+        description="The canary's requests that it saw in this step, where it counts any."
+    )
     message: str = Field("", max_length=1024, description="Why, unless it passes.")
 
 

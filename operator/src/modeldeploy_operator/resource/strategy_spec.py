@@ -34,7 +34,11 @@ class BlueGreen(Part):
     )
 
 
-_CHECKS = "has(self.analysis) && has(self.analysis.checks) && size(self.analysis.checks) > 0"
+_CHECKS = (
+    "has(self.analysis) && has(self.analysis.checks) && "
+    "self.analysis.checks.exists(check, !has(check.job) && !has(check.replay))"
+)
+"""Those that a Job makes before any traffic judge no step."""
 _JUDGED = (
     "self.strategy == 'Canary' ? has(self.steps) && size(self.steps) > 0 : "
     "self.strategy == 'BlueGreen' && (!has(self.blueGreen) || !has(self.blueGreen.hold) || "
@@ -46,7 +50,7 @@ RULES = (
         f"!({_CHECKS}) || ({_JUDGED})",
         (
             "analysis.checks judge a Canary's steps, so that there must be at least one step, or a "
-            "BlueGreen's hold, which must be longer than 0s; other strategies take no checks"
+            "BlueGreen's hold, which must be longer than 0s; without either only job and replay can"
         ),
     ),
     (

@@ -85,6 +85,7 @@ class Decision:
         look_again_at: When to look again even if nothing is heard; None for never.
         notes: What to tell as events.
         preview: The revision that the preview address leads to; None where there is none.
+        jobs: The external checks whose Jobs are to be there; one that is not named is deleted.
 
     """
 
@@ -98,3 +99,4 @@ class Decision:
     look_again_at: datetime | None = None
     notes: tuple[Note, ...] = ()
     preview: str | None = None
+    jobs: tuple[str, ...] = ()

@@ -5,12 +5,13 @@ Each is a named predicate that returns None when it is passed, and otherwise say
 what it waits for. The name is the condition's reason, and a heading in docs/reference/gates.md.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from modeldeploy_operator.analysis import judge
+from modeldeploy_operator.analysis import findings, judge
 from modeldeploy_operator.analysis.checks import OnNoData
+from modeldeploy_operator.analysis.findings import Found
 from modeldeploy_operator.analysis.judge import Result, Verdict
 from modeldeploy_operator.rollout import clock, weights
 from modeldeploy_operator.rollout.decision import Wanted
@@ -60,6 +61,18 @@ class Trial:
         """
         return clock.hold_ends_at(self.canary, self.step)
 
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """
+        The checks whose Jobs are to be there: from when the canary's pods answer, to its end.
+        """
+        if self.canary.full:
+            return ()
+        criteria, measured = self.wanted.criteria, self.seen.measured
+        wanted = findings.wanted_jobs(criteria, self.canary.external, measured)
+        ready = self.pool.ready >= max(1, self.turn.need)
+        return tuple(name for name in wanted if ready or name in measured)
+
     def verdicts(self, verdict: Verdict) -> list[Result]:
         """
         Return the checks that have a verdict.
@@ -68,12 +81,33 @@ class Trial:
         that takes all the traffic, as nothing is left to compare with. At a step without traffic
         no check waits for requests.
         """
-        if verdict is Verdict.WAITING and self.step.weight == 0:
-            return []
-        is_last = self.step.weight == weights.FULL and verdict is not Verdict.FAILING
-        if self.canary.full or is_last:
+        if not self._has_a_say(verdict):
             return []
         found = judge.results(self.wanted.criteria, self.canary.analysis, self.canary.step)
+        return [result for result in found if result.verdict is verdict]
+
+    def external(self, verdict: Verdict) -> list[Found]:
+        """
+        Return the external checks that have a verdict, by the same rule.
+        """
+        return self._found(verdict) if self._has_a_say(verdict) else []
+
+    def before_traffic(self, verdict: Verdict) -> list[Found]:
+        """
+        Return the external checks that have a verdict and keep the canary from its first traffic.
+        """
+        if self.canary.full or self.share or not self.step.weight:
+            return []
+        return [found for found in self._found(verdict) if found.before_traffic]
+
+    def _has_a_say(self, verdict: Verdict) -> bool:
+        if verdict is Verdict.WAITING and self.step.weight == 0:
+            return False
+        is_last = self.step.weight == weights.FULL and verdict is not Verdict.FAILING
+        return not self.canary.full and not is_last
+
+    def _found(self, verdict: Verdict) -> list[Found]:
+        found = findings.results(self.wanted.criteria, self.canary.external, self.canary.step)
         return [result for result in found if result.verdict is verdict]
 
 
@@ -148,7 +182,8 @@ def check_failed(trial: Trial) -> str | None:
     """
     Say which check has failed, and why.
     """
-    failed = trial.verdicts(Verdict.FAILING)
+    failed: list[Result | Found] = [*trial.verdicts(Verdict.FAILING)]
+    failed += trial.external(Verdict.FAILING)
     return f"The check {failed[0].name} has failed: {failed[0].message}" if failed else None
 
 
@@ -157,10 +192,29 @@ def _failed_weight(trial: Trial) -> str | None:
 
 
 def _check_unmeasured(trial: Trial) -> str | None:
-    unmeasured = trial.verdicts(Verdict.UNMEASURED)
-    if not unmeasured:
+    return _unmeasured([*trial.verdicts(Verdict.UNMEASURED), *trial.external(Verdict.UNMEASURED)])
+
+
+def _unmeasured_before(trial: Trial) -> str | None:
+    return _unmeasured(trial.before_traffic(Verdict.UNMEASURED))
+
+
+def _unmeasured(checks: Sequence[Result | Found]) -> str | None:
+    if not checks:
         return None
-    return f"The check {unmeasured[0].name} cannot be measured: {unmeasured[0].message}"
+    return f"The check {checks[0].name} cannot be measured: {checks[0].message}"
+
+
+def _awaiting_checks(trial: Trial) -> str | None:
+    return _waits(trial.external(Verdict.WAITING))
+
+
+def _awaiting_before(trial: Trial) -> str | None:
+    return _waits(trial.before_traffic(Verdict.WAITING))
+
+
+def _waits(checks: Sequence[Found]) -> str | None:
+    return f"Waiting for the check {checks[0].name}: {checks[0].message}" if checks else None
 
 
 def _awaiting_requests(trial: Trial) -> str | None:
@@ -184,6 +238,7 @@ def _awaiting_approval(trial: Trial) -> str | None:
 CHECK_FAILED, REQUESTS = "CheckFailed", "AwaitingRequests"
 ROOM = "AwaitingRoom"
 """Stands between two turns of one step, where pods are scarce."""
+UNMEASURED, CHECKS = "CheckUnmeasured", "AwaitingChecks"
 
 Gate = Callable[[Trial], str | None]
 
@@ -192,6 +247,8 @@ BEFORE_WEIGHT: tuple[tuple[str, Gate], ...] = (
     ("AwaitingRouters", _awaiting_routers),
     ("Paused", _paused_weight),
     (CHECK_FAILED, _failed_weight),
+    (UNMEASURED, _unmeasured_before),
+    (CHECKS, _awaiting_before),
 )
 """What must hold before the step's weight is published."""
 
@@ -199,7 +256,8 @@ AFTER_WEIGHT: tuple[tuple[str, Gate], ...] = (
     ("Paused", _paused),
     (CHECK_FAILED, check_failed),
     ("Holding", _holding),
-    ("CheckUnmeasured", _check_unmeasured),
+    (UNMEASURED, _check_unmeasured),
+    (CHECKS, _awaiting_checks),
     (REQUESTS, _awaiting_requests),
     ("AwaitingApproval", _awaiting_approval),
 )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from modeldeploy_operator.analysis import words
+from modeldeploy_operator.analysis.findings import NOTHING_FOUND, Findings
 from modeldeploy_operator.analysis.judge import UNSEEN, Analysis
 
 
@@ -76,6 +78,7 @@ class Canary:
         withdrawal: Set once the canary is to go.
         analysis: What its checks have counted.
         shrunk: Whether the stable pool gave pods up for it, and has not got them back.
+        external: What its external checks have found.
 
     """
 
@@ -95,6 +98,15 @@ class Canary:
     withdrawal: Withdrawal | None = None
     analysis: Analysis = UNSEEN
     shrunk: bool = False
+    external: Findings = NOTHING_FOUND
+
+    @property
+    def failed(self) -> bool:
+        """
+        Whether one of its checks has failed, whatever that leads to.
+        """
+        counted = any(record.failure for record in self.analysis.records)
+        return counted or self.external.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +181,4 @@ def clip(message: str, limit: int = MESSAGE_BYTES) -> str:
     """
     Cut a message to so many bytes of UTF-8, so that a status stays small; a cut shows as `…`.
     """
-    encoded = message.encode()
-    if len(encoded) <= limit:
-        return message
-    return encoded[: limit - 3].decode(errors="ignore") + "…"
+    return words.clip(message, limit)

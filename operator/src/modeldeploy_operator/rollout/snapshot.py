@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modeldeploy_operator.analysis.checks import Evidence
+from modeldeploy_operator.analysis.external import Measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class Snapshot:
         evidence: What both versions did since the last look; None while no look is due.
         shares: Revision to the share of the requests, from 0 to 1, that it was seen to get; empty
             while it is too early for another look.
+        measured: External check to what was measured: for each Job that exists, and for each
+            question that was answered just now.
 
     """
 
@@ -125,6 +128,7 @@ class Snapshot:
     router_failure: Failure | None = None
     evidence: Evidence | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, Measurement] = field(default_factory=dict)
 
     @property
     def confirmed(self) -> bool:

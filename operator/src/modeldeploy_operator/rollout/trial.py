@@ -5,7 +5,7 @@ One pass over a canary: may it go on, what share does it get, is it to be taken 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modeldeploy_operator.analysis import judge
+from modeldeploy_operator.analysis import findings, judge
 from modeldeploy_operator.analysis.checks import OnNoData
 from modeldeploy_operator.rollout import actions, clock, gates, weights
 from modeldeploy_operator.rollout.decision import (
@@ -46,8 +46,8 @@ def is_needed(stable: Revision, canary: Canary, seen: Snapshot) -> bool:
     One that a check found bad is not needed: nobody is helped by wrong answers.
     """
     ready = seen.ready(canary.revision.revision)
-    failed = any(record.failure for record in canary.analysis.records)
-    return canary.had_traffic and not failed and ready > 0 and seen.ready(stable.revision) == 0
+    alone = ready > 0 and seen.ready(stable.revision) == 0
+    return canary.had_traffic and not canary.failed and alone
 
 
 def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision | Memory:
@@ -108,13 +108,15 @@ def _trial(
 
 def _judge(trial: Trial) -> Canary:
     """
-    Let the checks take the look that was taken.
+    Let the checks take the looks that were taken.
     """
-    canary, evidence = trial.canary, trial.seen.evidence
+    canary, evidence, criteria = trial.canary, trial.seen.evidence, trial.wanted.criteria
+    step = canary.step if canary.step_started_at else -1
+    external = findings.take(criteria, canary.external, trial.seen.measured, step, trial.now)
+    canary = replace(canary, external=external)
     if evidence is None:
         return canary
-    checks = trial.wanted.criteria.checks
-    analysis = judge.look(checks, canary.analysis, evidence, canary.step, trial.now)
+    analysis = judge.look(criteria.checks, canary.analysis, evidence, canary.step, trial.now)
     return replace(canary, analysis=analysis)
 
 
@@ -217,6 +219,7 @@ def _decision(
         look_again_at=_look_again(trial, state),
         notes=_notes(trial, routing),
         preview=revision if trial.wanted.preview else None,
+        jobs=trial.jobs,
     )
 
 
@@ -227,9 +230,10 @@ def _look_again(trial: Trial, state: State) -> datetime:
         return trial.now + POLL_PODS
     ends = trial.hold_ends_at
     later = trial.now + POLL_HELD
-    looked = trial.canary.analysis.looked_at
-    if trial.wanted.criteria.checks and looked:
-        next_look = looked + timedelta(seconds=trial.wanted.criteria.interval)
+    criteria, canary = trial.wanted.criteria, trial.canary
+    counted = canary.analysis.looked_at if criteria.checks else None
+    for looked in filter(None, (counted, canary.external.looked_at)):
+        next_look = looked + timedelta(seconds=criteria.interval)
         later = min(later, max(next_look, trial.now + POLL_PODS))
     return min(later, ends) if ends and ends > trial.now else later
 

@@ -155,6 +155,16 @@ class Storage:
         return RemoteFile(url, int(size), state)
 
 
+def files_of(location: Location) -> Any:
+    """
+    Open the storage of a location as fsspec's file system.
+
+    Raises:
+        FetchError: It cannot be used here.
+    """
+    return _filesystem(location.protocol)
+
+
 def _filesystem(protocol: str) -> Any:
     try:
         return fsspec.filesystem(protocol, **_options(protocol))

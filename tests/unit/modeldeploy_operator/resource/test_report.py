@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from modeldeploy_operator.analysis.checks import Criteria
+from modeldeploy_operator.analysis.external import External, Measurement, Source
 from modeldeploy_operator.resource import report
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Wanted
@@ -314,3 +316,23 @@ def test_a_pause_before_the_first_step_is_reconciling() -> None:
     """
     told = _told(_status(replace(WANTED, paused=True), STABLE, _seen(ALL_V1, v1=2)))
     assert told["Reconciling"] == ("True", "Paused")
+
+
+def test_what_others_say_is_told_beside_what_was_counted() -> None:
+    """
+    With the value and its bounds as people read them.
+    """
+    check = External("web", Source.WEB, "q", max=1.0)
+    wanted = replace(WANTED, criteria=Criteria(external=(check,)))
+    seen = replace(_seen(TENTH, v1=2, v2=1), measured={"web": Measurement("q", problem="Away.")})
+    status = _status(wanted, replace(STABLE, canary=CANARY), seen)
+    assert status["canary"]["checks"] == [
+        {
+            "name": "web",
+            "verdict": "Unmeasured",
+            "value": "",
+            "threshold": "at most 1",
+            "samples": 0,
+            "message": "Away.",
+        }
+    ]

@@ -122,7 +122,7 @@ def test_the_deadline_counts_for_pods_and_models_only() -> None:
     Waiting for time or people never aborts a rollout.
     """
     named = {name for name, _ in (*BEFORE_WEIGHT, *AFTER_WEIGHT)}
-    checks = {"CheckFailed", "CheckUnmeasured", "AwaitingRequests"}
+    checks = {"CheckFailed", "CheckUnmeasured", "AwaitingChecks", "AwaitingRequests"}
     assert named - gates.CLOCKED == {"Paused", "Holding", "AwaitingApproval", *checks}
 
 
