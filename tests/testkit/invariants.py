@@ -345,7 +345,43 @@ def endings_have_an_outcome(turn: Turn) -> Broken:
     return None if len(told) == 1 else f"{len(told)} chapters tell how {told or old.revision} ended"
 
 
+def pins_lead_to_pools(turn: Turn) -> Broken:
+    """
+    Who is pinned or has a lasting share has a slot and pods, until no router leads there any more.
+    """
+    routing, before = turn.routing, turn.before.routing
+    if not routing.standing <= set(turn.decision.pools) & set(routing.slots.values()):
+        return f"{sorted(routing.standing)} are not all among the pools and slots"
+    for slot, name in routing.slots.items():
+        if before and name in before.standing & routing.standing and before.slots.get(slot) != name:
+            return f"the pinned pool {name} changed its slot"
+    for applied in turn.applied:
+        gone = set(turn.before.pools) - set(turn.world.pools)
+        if applied and gone & applied.standing:
+            return f"{sorted(gone & applied.standing)} went while a router led there"
+    return None
+
+
+def lasting_shares_need_pods(turn: Turn) -> Broken:
+    """
+    A lasting share is on ready pods alone, and rises once all of them are ready.
+    """
+    before, shares = turn.before, turn.routing.shares
+    had = before.routing.shares if before.routing else {}
+    dead = [name for name in shares if not before.ready(name)]
+    if dead or sum(shares.values()) > FULL:
+        return f"the lasting shares are {dict(shares)}, and {dead} have no ready pod"
+    for entry in turn.world.wanted.also:
+        name, share = entry.revision.revision, shares.get(entry.revision.revision, 0)
+        able = min(before.ready(name), before.up(name))
+        if share > entry.weight or (share > had.get(name, 0) and able < entry.replicas):
+            return f"{name} has a lasting share of {share}, and {able} pods"
+    return None
+
+
 OTHERS = (
+    pins_lead_to_pools,
+    lasting_shares_need_pods,
     endings_have_an_outcome,
     failed_gets_no_more,
     pods_within_the_limit,

@@ -170,6 +170,7 @@ def pool_of(
         ready=len(living) - len(unready),
         failure=known[0] if known else None,
         stage=stages[0] if stages else "AwaitingPods",
+        created=deployment.get("metadata", {}).get("creationTimestamp", ""),
         warning=warning_of(living),
     )
 

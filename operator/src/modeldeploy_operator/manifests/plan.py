@@ -57,18 +57,20 @@ class Ground:
 
 def complete(ground: Ground, wanted: Revision, decision: Decision, seen: Snapshot) -> Ground:
     """
-    Add the record of the wanted revision and the number of the routing configuration.
+    Add the records of the wanted revisions and the number of the routing configuration.
 
     A template is rendered only while it may still change what runs.
     """
     kept = ground.kept
-    if wanted.revision not in kept or wanted.revision not in ground.digests:
-        data = {
-            "version": wanted.version,
-            "ingredients": revisions.ingredients(ground.spec, ground.owner.name),
-            "template": build_pod_template(ground.owner, ground.spec, wanted, ground.images),
-        }
-        kept = keep(kept, wanted, data, ground.digests)
+    for spec in (ground.spec, *revisions.also_specs(ground.spec)):
+        revision = wanted if spec is ground.spec else revisions.revision_of(spec, ground.owner.name)
+        if revision.revision not in kept or revision.revision not in ground.digests:
+            data = {
+                "version": revision.version,
+                "ingredients": revisions.ingredients(spec, ground.owner.name),
+                "template": build_pod_template(ground.owner, spec, revision, ground.images),
+            }
+            kept = keep(kept, revision, data, ground.digests)
     generation = seen.generation_of(decision.routing)
     return replace(ground, kept=kept, generation=generation)
 
@@ -135,9 +137,9 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
 
 def _kept(decision: Decision, ground: Ground) -> list[str]:
     """
-    Keep the revisions in use and the newest of the others, ten in all.
+    Keep the revisions in use and the newest of the others, ten in all where those are fewer.
     """
     newest_first = sorted(ground.kept, key=lambda name: -ground.kept[name].number)
     in_use = [name for name in newest_first if name in decision.pools]
     others = [name for name in newest_first if name not in decision.pools]
-    return (in_use + others)[:KEPT_REVISIONS]
+    return (in_use + others)[: max(KEPT_REVISIONS, len(in_use))]

@@ -19,6 +19,7 @@ from modeldeploy_operator.resource.status import (
     RevisionStatus,
     Weight,
     dump_memory,
+    versions_of,
 )
 from modeldeploy_operator.rollout import clock, weights
 from modeldeploy_operator.rollout.decision import Decision, Wanted
@@ -233,6 +234,7 @@ def build_status(
             }
             for chapter in memory.history
         ],
+        versions=versions_of(decision, seen),
         last_handled_action=memory.handled_action,
         replicas=sum(pool.desired for pool in seen.pools.values()),
         selector=about["selector"],

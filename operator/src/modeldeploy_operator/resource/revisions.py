@@ -64,3 +64,16 @@ def revision_of(spec: ModelDeploymentSpec, object_name: str) -> Revision:
     """
     made_of = ingredients(spec, object_name)
     return Revision(revision=digest(made_of), version=str(spec.model.version))
+
+
+def also_specs(spec: ModelDeploymentSpec) -> list[ModelDeploymentSpec]:
+    """
+    Return the spec of each version of `alsoServe`, as if it were the wanted one.
+    """
+    model = spec.model
+    return [
+        spec.model_copy(
+            update={"model": model.model_copy(update={"version": entry.version, "digest": None})}
+        )
+        for entry in model.also_serve
+    ]

@@ -12,6 +12,14 @@ from pydantic import Field, WithJsonSchema
 from modeldeploy_operator.resource.model_spec import Signatures
 from modeldeploy_operator.resource.parts import Part, rule_of
 from modeldeploy_operator.resource.rollout_spec import Rollout
+from modeldeploy_operator.resource.traffic_spec import (
+    ALSO_RULES,
+    MOST_ALSO,
+    MOST_KEPT,
+    AlsoServed,
+    MatchRule,
+    Sticky,
+)
 
 Quantities = Annotated[
     dict[str, int | str],
@@ -88,6 +96,24 @@ class Model(Part):
         min_length=1,
         max_length=253,
     )
+    keep_versions: int = Field(
+        0,
+        ge=0,
+        le=MOST_KEPT,
+        description="So many promoted predecessors stay served with their pods, by version, "
+        "without any request that names none.",
+    )
+    # A list of which only the operator knows that its version is a key: a key that may be a number
+    # or a string is no key to the API server.
+    also_serve: list[AlsoServed] = Field(
+        default_factory=list,
+        description="Further versions that are served for good.",
+        max_length=MOST_ALSO,
+        json_schema_extra={
+            "x-kubernetes-list-type": "atomic",
+            "x-kubernetes-validations": ALSO_RULES,
+        },
+    )
     signatures: Signatures = Field(
         default_factory=Signatures,
         description="What is asked of a version's signatures before it gets any traffic.",
@@ -161,6 +187,15 @@ class Traffic(Part):
     """
 
     router: Router = Field(default_factory=Router, description="The router pods.")
+    match: list[MatchRule] = Field(
+        default_factory=list,
+        description="Who answers requests with certain headers. The first rule that holds counts.",
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    sticky: Sticky | None = Field(
+        None, description="By what a client stays with the version that answers it."
+    )
 
 
 class ModelDeploymentSpec(Part):

@@ -10,7 +10,12 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from modeldeploy_operator.analysis.judge import Verdict
 from modeldeploy_operator.resource.parts import Part
-from modeldeploy_operator.rollout.memory import Memory, Outcome
+from modeldeploy_operator.rollout.decision import Decision
+from modeldeploy_operator.rollout.gates import STAGES
+from modeldeploy_operator.rollout.memory import CHAPTER_BYTES, Memory, Outcome, clip
+from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
+
+MOST_VERSIONS = 20
 
 
 class Condition(Part):
@@ -106,6 +111,23 @@ class HistoryEntry(Part):
     message: str = Field("", max_length=1024, description="Why it ended so.")
 
 
+VersionState = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
+
+
+class VersionStatus(Part):
+    """
+    One version and what its pods are at.
+    """
+
+    version: str = Field(description="The version's folder.")
+    state: VersionState = Field(
+        description="START before a pod loads it, LOADING, AVAILABLE once a pod answers, "
+        "UNLOADING while its pods go, END where it cannot be served."
+    )
+    created: str = Field("", description="When its pods were first asked for.")
+    message: str = Field("", max_length=1024, description="What it waits for, or why it ended.")
+
+
 class ModelDeploymentStatus(Part):
     """
     What is, as the operator saw it last.
@@ -123,6 +145,12 @@ class ModelDeploymentStatus(Part):
         default_factory=list,
         max_length=10,
         description="How the last rollouts ended, the newest first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    versions: list[VersionStatus] = Field(
+        default_factory=list,
+        max_length=MOST_VERSIONS,
+        description="The versions that are there, in TensorFlow Serving's words.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     last_handled_action: str = Field("", description="The last action that was done or refused.")
@@ -166,3 +194,38 @@ def load_memory(status: dict[str, Any]) -> Memory:
     values["history"] = _rename(status.get("history") or [], to_snake)
     values["handled_action"] = status.get("lastHandledAction") or ""
     return _MEMORY.validate_python(values)
+
+
+def versions_of(decision: Decision, seen: Snapshot) -> list[VersionStatus]:
+    """
+    List what every pool's pods are at, the versions in the order of their numbers.
+    """
+    memory, found = decision.memory, []
+    known = {**seen.kept}
+    if memory.stable:
+        known[memory.stable.revision] = memory.stable.version
+    if memory.canary:
+        known[memory.canary.revision.revision] = memory.canary.revision.version
+    for revision, pool in seen.pools.items():
+        state, message = _version_state(revision, pool, decision)
+        version = known.get(revision, "")
+        found.append(
+            VersionStatus(version=version, state=state, created=pool.created, message=message)
+        )
+    found.sort(key=lambda each: (len(each.version), each.version, each.created))
+    return found[:MOST_VERSIONS]
+
+
+def _version_state(revision: str, pool: Pool, decision: Decision) -> tuple[VersionState, str]:
+    routing = decision.routing
+    reached = {routing.stable, routing.canary, *routing.standing} if routing else {revision}
+    if revision not in decision.pools or (revision not in reached and pool.ready):
+        return "UNLOADING", ""
+    if pool.ready:
+        why = pool.failure.message if pool.failure else ""
+        return "AVAILABLE", clip(why, CHAPTER_BYTES)
+    if pool.failure:
+        state: VersionState = "END" if pool.failure.permanent else "START"
+        return state, clip(pool.failure.message, CHAPTER_BYTES)
+    waits = f"Waiting until {STAGES.get(pool.stage, STAGES['AwaitingPods'])}."
+    return "LOADING" if pool.stage == "LoadingModel" else "START", waits

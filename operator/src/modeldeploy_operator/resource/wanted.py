@@ -7,8 +7,9 @@ from typing import Any
 from modeldeploy_operator.resource import ACTION_ANNOTATION, revisions
 from modeldeploy_operator.resource.parts import seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.resource.traffic_spec import rules_of, share_of
 from modeldeploy_operator.rollout.decision import Wanted
-from modeldeploy_operator.rollout.memory import clip
+from modeldeploy_operator.rollout.memory import Standing, clip
 
 
 def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
@@ -16,8 +17,18 @@ def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
     Read what a rollout must know of the object.
     """
     schedule = spec.rollout.schedule()
+    name = body["metadata"]["name"]
+    also = tuple(
+        Standing(
+            revisions.revision_of(each, name), entry.replicas, tuple(entry.labels), share_of(entry)
+        )
+        for entry, each in zip(spec.model.also_serve, revisions.also_specs(spec), strict=True)
+    )
     return Wanted(
-        revision=revisions.revision_of(spec, body["metadata"]["name"]),
+        revision=revisions.revision_of(spec, name),
+        also=also,
+        keep=spec.model.keep_versions,
+        rules=rules_of(spec.traffic.match, spec.traffic.sticky),
         replicas=spec.replicas,
         steps=schedule.steps,
         surge=schedule.surge,

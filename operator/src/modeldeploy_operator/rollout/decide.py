@@ -13,7 +13,7 @@ from modeldeploy_operator.rollout.decision import POLL_PODS, POLL_UNWELL, Decisi
 from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revision
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
-from modeldeploy_operator.rollout.strategy import pools
+from modeldeploy_operator.rollout.strategy import pools, standing
 
 
 def decide(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:
@@ -23,7 +23,8 @@ def decide(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Dec
     memory, notes = actions.obey(wanted, memory, seen)
     memory = _lapse(wanted, clock.pause(wanted, memory, now))
     goal = memory.undo.to if memory.undo else wanted.revision
-    decision = _decide(goal, wanted, memory, seen, now)
+    decision = _decide(goal, wanted, memory, standing.hide(goal, wanted, memory, seen), now)
+    decision = standing.add(decision, wanted, memory, seen, now)
     return replace(decision, notes=(*notes, *decision.notes))
 
 

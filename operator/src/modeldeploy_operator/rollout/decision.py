@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from modeldeploy_operator.analysis.checks import UNJUDGED, Criteria
-from modeldeploy_operator.rollout.memory import Memory, Revision
-from modeldeploy_operator.rollout.snapshot import Routing
+from modeldeploy_operator.rollout.memory import Memory, Revision, Standing
+from modeldeploy_operator.rollout.snapshot import NO_RULES, Routing, Rules
 from modeldeploy_operator.rollout.states import State
 from modeldeploy_operator.rollout.strategy.steps import Step
 
@@ -38,6 +38,9 @@ class Wanted:
         surge: How many pods there may be beyond `replicas` during a rollout; None where stable
             keeps all of its own.
         preview: Whether a candidate has an address of its own.
+        also: The versions that are served beside it for good.
+        keep: How many promoted predecessors stay served.
+        rules: What the routers do with requests by their headers.
 
     """
 
@@ -50,6 +53,9 @@ class Wanted:
     criteria: Criteria = UNJUDGED
     surge: int | None = None
     preview: bool = False
+    also: tuple[Standing, ...] = ()
+    keep: int = 0
+    rules: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)

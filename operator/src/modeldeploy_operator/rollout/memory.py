@@ -36,6 +36,25 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    A version that is served for good beside stable and canary.
+
+    Attributes:
+        revision: The revision and its version.
+        replicas: Its pods.
+        labels: The labels by which it can be asked for, besides its version.
+        weight: Its lasting share of the unpinned requests, in ten-thousandths.
+
+    """
+
+    revision: Revision
+    replicas: int
+    labels: tuple[str, ...] = ()
+    weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawal:
     """
     The decision to take a canary back, which stands until its pods are gone.
@@ -158,6 +177,7 @@ class Memory:
         first_started_at: When the first revision began; None once there is a stable one.
         handled_action: The last action annotation that was handled, done or refused.
         refusal: Why the last action was refused; empty if it was done.
+        predecessors: What was stable before and stays served, the newest first.
         history: At most ten chapters, the newest first.
 
     """
@@ -170,6 +190,7 @@ class Memory:
     first_started_at: datetime | None = None
     handled_action: str = ""
     refusal: str = ""
+    predecessors: tuple[Revision, ...] = ()
     history: tuple[Chapter, ...] = ()
 
 

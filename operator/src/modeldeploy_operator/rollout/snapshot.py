@@ -37,6 +37,7 @@ class Pool:
         failure: The worst reason for which pods are not ready, if one shows.
         stage: What the pods are at while they are not ready, such as `FetchingModel`.
         warning: What was found wrong with its model and does not keep it from serving.
+        created: When its Deployment was made, as Kubernetes writes it.
 
     """
 
@@ -45,6 +46,36 @@ class Pool:
     failure: Failure | None = None
     stage: str = "AwaitingPods"
     warning: Failure | None = None
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """
+    A lasting rule: requests with all these headers go to `canary` or `stable`.
+    """
+
+    name: str
+    headers: Mapping[str, str]
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """
+    What the routers do with unpinned requests by their headers.
+
+    Attributes:
+        match: Rules, of which the first that holds decides.
+        sticky: `header` or `cookie`, and its name, by which a client stays where it is.
+
+    """
+
+    match: tuple[Match, ...] = ()
+    sticky: tuple[str, str] | None = None
+
+
+NO_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +88,11 @@ class Routing:
         stable: The revision that the stable role points at.
         canary: The revision that the canary role points at, if any.
         weight: The canary's share in ten-thousandths; 0 without a canary.
+        versions: Version to the standing revision that answers requests for it.
+        labels: Label to the revision that answers requests for it.
+        shares: Standing revision to its share of the unpinned requests, which is taken before
+            stable and canary divide the others.
+        rules: What is decided by headers.
 
     """
 
@@ -64,6 +100,17 @@ class Routing:
     stable: str
     canary: str | None = None
     weight: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, int] = field(default_factory=dict)
+    rules: Rules = NO_RULES
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """
+        The revisions that requests can reach though they have no role.
+        """
+        return frozenset({*self.versions.values(), *self.labels.values(), *self.shares})
 
     @property
     def roles(self) -> tuple[str, str | None, int]:
@@ -74,7 +121,7 @@ class Routing:
 
     def share(self, revision: str) -> int:
         """
-        Return the share of the traffic that a revision gets, in ten-thousandths.
+        Return what stable or canary gets of the traffic that no standing revision takes.
         """
         if revision == self.canary:
             return self.weight

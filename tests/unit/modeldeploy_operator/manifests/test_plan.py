@@ -13,6 +13,7 @@ from modeldeploy_operator.manifests.plan import Ground, Kept, build_plan, comple
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.resource.traffic_spec import AlsoServed
 from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.memory import Memory
 from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
@@ -138,6 +139,23 @@ def test_the_wanted_revision_gets_a_record_once() -> None:
     newer = replace(IMAGES, runtime="images.example/runtime:2")
     fetched = replace(first, images=newer, digests={wanted.revision: "sha256:0"})
     assert complete(fetched, wanted, routed, seen).kept == first.kept
+
+
+def test_each_standing_version_gets_a_record() -> None:
+    """
+    A version that is served for good has a template of its own, made once.
+    """
+    plain = a_spec()
+    also = [AlsoServed(version=9, labels=["experiment"])]
+    spec = plain.model_copy(update={"model": plain.model.model_copy(update={"also_serve": also})})
+    wanted = revisions.revision_of(spec, OWNER.name)
+    found = complete(Ground(OWNER, spec, IMAGES), wanted, STEADY, Snapshot()).kept
+    ninth = revisions.revision_of(revisions.also_specs(spec)[0], OWNER.name)
+    assert [(name, record.version) for name, record in found.items()] == [
+        (wanted.revision, "1"), (ninth.revision, "9")
+    ]  # fmt: skip
+    fetcher = found[ninth.revision].data["template"]["spec"]["initContainers"][0]
+    assert "--version=9" in fetcher["args"]
 
 
 def test_an_operators_upgrade_changes_no_pod() -> None:

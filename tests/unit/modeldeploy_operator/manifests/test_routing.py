@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeploy_operator.manifests.routing import build_routing, parse_routing
-from modeldeploy_operator.rollout.snapshot import Routing
+from modeldeploy_operator.rollout.snapshot import Match, Routing, Rules
 from testkit.objects import OWNER
 
 TENTH = Routing({"a": "v1", "b": "v2"}, "v1", "v2", 1_000)
@@ -40,6 +40,32 @@ def test_without_a_canary_its_role_is_left_out() -> None:
     document = json.loads(config_map["data"]["routing.json"])
     assert document["roles"] == {"stable": "a"}
     assert document["slots"]["a"]["version"] == ""
+
+
+STANDING = Routing(
+    {"a": "v1", "b": "v2", "c": "v3"},
+    "v1",
+    versions={"3": "v3"},
+    labels={"experiment": "v3"},
+    shares={"v3": 500},
+    rules=Rules((Match("beta", {"x-cohort": "beta"}, "canary"),), ("header", "x-user-id")),
+)
+
+
+def test_standing_versions_and_rules_are_those_of_the_architecture() -> None:
+    """
+    Pins, shares and rules are there where they say something, and come back as they were.
+    """
+    config_map = build_routing(OWNER, "mnist", STANDING, 7, {})
+    document = json.loads(config_map["data"]["routing.json"])
+    further = {key: document[key] for key in ("pins", "shares", "match", "sticky")}
+    assert further == {
+        "pins": {"versions": {"3": "c"}, "labels": {"experiment": "c"}},
+        "shares": {"c": 500},
+        "match": [{"name": "beta", "headers": {"x-cohort": "beta"}, "to": "canary"}],
+        "sticky": {"header": "x-user-id"},
+    }
+    assert parse_routing(config_map) == (7, STANDING)
 
 
 @given(st.integers(0, 2**31), st.integers(0, 10_000))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from modeldeploy_operator.rollout.memory import Memory
 from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
 
-SLOTS = ("a", "b", "c", "d", "e", "f", "g", "h")
-"""The routers' slots: two are in use during a rollout, the others are room for draining pools."""
+SLOTS = ("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l")
+"""The routers' slots: for stable and canary, and for standing and draining pools."""
 
 
 def lingering(memory: Memory, seen: Snapshot) -> dict[str, int]:
@@ -32,7 +32,8 @@ def _released(revision: str, seen: Snapshot) -> bool:
     routing = seen.routing
     if routing is None:
         return True
-    return seen.confirmed and revision not in (routing.stable, routing.canary)
+    reached = {routing.stable, routing.canary, *routing.standing}
+    return seen.confirmed and revision not in reached
 
 
 def assign(revisions: Iterable[str], before: Routing | None) -> dict[str, str]:

@@ -50,10 +50,10 @@ def test_without_a_routing_configuration_nothing_lingers() -> None:
 
 def test_more_pools_than_slots_are_an_error() -> None:
     """
-    The routers have eight slots; a ninth pool is refused loudly.
+    The routers have twelve slots; one more pool is refused loudly.
     """
-    with pytest.raises(ValueError, match="9 pools do not fit the routers' 8 slots"):
-        pools.assign([f"v{number}" for number in range(9)], None)
+    with pytest.raises(ValueError, match="13 pools do not fit the routers' 12 slots"):
+        pools.assign([f"v{number}" for number in range(13)], None)
 
 
 NAMES = st.lists(st.sampled_from(["v1", "v2", "v3", "v4"]), min_size=1, unique=True)
