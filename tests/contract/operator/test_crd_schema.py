@@ -16,9 +16,10 @@ from modeldeploy_operator.resource import crd
 SCHEMA: dict[str, Any] = crd.build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 KNOWN = {
     "additionalProperties", "anyOf", "default", "description", "enum", "format", "items",
-    "maxItems", "maxLength", "maxProperties", "maximum", "minLength", "minimum", "pattern",
-    "properties", "required", "type", "x-kubernetes-int-or-string", "x-kubernetes-list-map-keys",
-    "x-kubernetes-list-type", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations",
+    "maxItems", "maxLength", "maxProperties", "maximum", "minLength", "minProperties", "minimum",
+    "pattern", "properties", "required", "type", "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
 }  # fmt: skip
 INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 
@@ -75,11 +76,15 @@ def test_lists_say_how_they_are_merged() -> None:
     assert {p: n["x-kubernetes-list-type"] for p, n in lists.items()} == {
         ".spec.server.args": "atomic",
         ".spec.model.signatures.required": "set",
+        ".spec.model.alsoServe": "atomic",
+        ".spec.model.alsoServe[].labels": "set",
+        ".spec.traffic.match": "map",
         ".spec.rollout.steps": "atomic",
         ".spec.rollout.analysis.checks": "map",
         ".status.canary.checks": "map",
         ".status.conditions": "map",
         ".status.history": "atomic",
+        ".status.versions": "atomic",
     }
     assert NODES[".status.conditions"]["x-kubernetes-list-map-keys"] == ["type"]
 
@@ -91,7 +96,7 @@ def test_everything_under_a_rule_is_bounded() -> None:
     for path, node in NODES.items():
         if "x-kubernetes-validations" not in node or node.get("type") == "object":
             continue
-        assert "maxLength" in node, path
+        assert "maxItems" in node or "maxLength" in node, path
     assert NODES[".spec.rollout.steps"]["maxItems"] == 20
     assert NODES[".spec.server.args"]["maxItems"] == 32
     assert NODES[".spec.resources.requests"]["maxProperties"] == 16

@@ -48,8 +48,10 @@ def _steps(readme: Path) -> list[Step]:
 def _program(step: Step) -> str:
     """
     Write a command for bash; a server goes to the background, as in a second terminal.
+
+    What shows something ends by itself and is no server.
     """
-    if not step.command.startswith("modeldeploy-server --"):
+    if step.shown is not None or not step.command.startswith("modeldeploy-server --"):
         return step.command
     return f"{step.command.removesuffix('&').strip()} 1>&2 &\n{WAIT}"
 
