@@ -17,6 +17,7 @@ SCALARS = (
     st.booleans()
     | st.integers(-(2**70), 2**70)
     | st.integers(-3, 300)
+    | st.sampled_from((10**400, -(10**400)))
     | st.floats()
     | st.just("text")
     | st.none()
@@ -98,3 +99,17 @@ def test_overflow() -> None:
     """
     array = json_values.to_array([1e39, -1e39, 1e-50], dtypes.BY_NAME["float"], has_words=False)
     np.testing.assert_array_equal(array, np.array([np.inf, -np.inf, 0], np.float32))
+
+
+@pytest.mark.parametrize("name", ["float", "double"])
+def test_integers_beyond_the_floats(name: str) -> None:
+    """
+    An integer with more digits than a float can count is infinite, with its sign.
+    """
+    dtype = dtypes.BY_NAME[name]
+    value = [10**400, -(10**400)]
+    for array in (
+        json_values.to_array(value, dtype, has_words=False),
+        json_values.walk(value, dtype),
+    ):
+        assert array.tolist() == [np.inf, -np.inf]
