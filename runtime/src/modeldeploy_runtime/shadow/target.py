@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modeldeploy_runtime.servables.errors import InvalidArgumentError
+from modeldeploy_runtime.tensors import json_values
 
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _ADDRESS = re.compile(r"[^\s/]{1,253}:[0-9]{1,5}")
@@ -80,6 +81,8 @@ def _text(name: str, target: Mapping[str, Any]) -> str:
 
 def _number(name: str, target: Mapping[str, Any]) -> float:
     value = target.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = json_values.as_float(value) if is_number else math.nan
+    if not math.isfinite(number):
         raise InvalidArgumentError(f"A target needs a {name}, which is a number.")
-    return float(value)
+    return number

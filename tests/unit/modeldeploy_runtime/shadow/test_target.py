@@ -37,6 +37,7 @@ def test_a_target_is_read_and_written() -> None:
         {"address": "http://m:1"},
         {"percent": 100.1},
         {"percent": True},
+        {"percent": 10**400},
         {"tolerance": float("nan")},
         {"tolerance": -0.1},
         {"more": 1},
