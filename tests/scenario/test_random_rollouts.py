@@ -23,6 +23,7 @@ def _play(script: Script) -> World:
     for event in script.events:
         watch.turn(act=happen(world, event))
     world.demand = max(world.demand, 100)
+    world.others.mended = True
     world.want(paused=False)
     _settle(world, watch)
     return world

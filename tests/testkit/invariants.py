@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from modeldeploy_operator.analysis.judge import Record
+from modeldeploy_operator.analysis import findings
+from modeldeploy_operator.analysis.judge import Record, Verdict
 from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.memory import Canary, Memory
 from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
@@ -225,7 +226,8 @@ def no_traffic_without_pods(turn: Turn) -> Broken:
         return None
     name = tried.revision.revision
     alone = turn.before.ready(name) and not turn.before.ready(published.stable)
-    failed = any(record.failure for record in turn.records)
+    judged = turn.decision.memory.canary
+    failed = judged is not None and judged.failed
     if alone and not failed and published.share(name) and not turn.routing.share(name):
         return f"the traffic was taken from {name}, the last pool with a ready pod"
     return None
@@ -292,9 +294,33 @@ def failed_gets_no_more(turn: Turn) -> Broken:
     canary, tried = turn.routing.canary, turn.decision.memory.canary
     if canary is None or tried is None or tried.full:
         return None
-    failed = any(record.failure for record in tried.analysis.records)
+    failed = tried.failed
     more = turn.routing.weight > turn.had(canary)
     return f"{canary} failed a check and got more" if failed and more else None
+
+
+def judged_before_traffic(turn: Turn) -> Broken:
+    """
+    The first weight comes after every Job that must judge the canary before, unless all is skipped.
+    """
+    canary, tried = turn.routing.canary, turn.decision.memory.canary
+    first = canary and turn.routing.weight and not turn.had(canary)
+    if not first or tried is None or tried.full or not turn.before.ready(turn.routing.stable):
+        return None
+    found = findings.results(turn.world.wanted.criteria, tried.external, tried.step)
+    wrong = [r.name for r in found if r.before_traffic and r.verdict is not Verdict.PASSING]
+    return f"{canary} got traffic before {wrong[0]} had passed" if wrong else None
+
+
+def jobs_go_with_the_trial(turn: Turn) -> Broken:
+    """
+    A Job is there only while the canary that it judges is being tried.
+    """
+    canary = turn.decision.memory.canary
+    over = canary is None or canary.withdrawal is not None
+    return (
+        f"the Jobs {turn.decision.jobs} outlive the trial" if over and turn.decision.jobs else None
+    )
 
 
 def pods_within_the_limit(turn: Turn) -> Broken:
@@ -384,6 +410,8 @@ OTHERS = (
     lasting_shares_need_pods,
     endings_have_an_outcome,
     failed_gets_no_more,
+    judged_before_traffic,
+    jobs_go_with_the_trial,
     pods_within_the_limit,
     states_follow_the_table,
     previews_lead_to_the_candidate,

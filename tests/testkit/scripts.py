@@ -18,6 +18,7 @@ from modeldeploy_operator.rollout.snapshot import Failure, Snapshot
 from modeldeploy_operator.rollout.strategy import schedules
 from modeldeploy_operator.rollout.strategy.schedules import Schedule
 from modeldeploy_operator.rollout.strategy.steps import Step
+from testkit import others
 from testkit.invariants import BrokenInvariantError
 from testkit.trace import Tracer
 from testkit.world import Nature, World, a_world
@@ -25,6 +26,9 @@ from testkit.world import Nature, World, a_world
 NAMES = ("v1", "v2", "v3", "v4")
 VERBS = ("approve", "promote", "promote-full", "abort", "retry", "undo")
 CANARY = schedules.canary([Step(1_000, 2), Step(5_000, 2)])
+
+_OTHERS = (others.ACCEPTANCE, others.PAGE)
+_SAID = (others.GOOD, others.BAD, others.ERROR, others.FLAPS)
 
 Bend = Callable[[Decision, Snapshot], Decision]
 
@@ -151,6 +155,11 @@ def a_schedule(chance: random.Random) -> Schedule:
 
 
 def _nature(chance: random.Random) -> Nature:
+    says = {} if chance.random() < 0.6 else {check.name: chance.choice(_SAID) for check in _OTHERS}
+    return replace(_a_body(chance), says=says)
+
+
+def _a_body(chance: random.Random) -> Nature:
     kind = chance.random()
     if kind < 0.1:
         return Nature(None, Failure("VersionNotFound", "no such version", permanent=True))
@@ -172,6 +181,8 @@ def _criteria(chance: random.Random) -> Criteria:
         min_requests=chance.choice([1, 50]),
         on_no_data=chance.choice(list(OnNoData)),
         pauses=chance.random() < 0.2,
+        external=tuple(check for check in _OTHERS if chance.random() < 0.3),
+        failure_limit=chance.choice([1, 3]),
     )
 
 

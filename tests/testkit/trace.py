@@ -25,6 +25,8 @@ def describe(world: World) -> list[str]:
         told = ", ".join(f"{name} {world.routing.share(name) / 100:g}%" for name in shares if name)
         acked = min((router.generation for router in world.routers), default="-")
         lines.append(f"  routing {world.generation} (confirmed {acked}): {told}")
+    if world.others.jobs:
+        lines.append(f"  jobs: {', '.join(check for check, _ in world.others.jobs)}")
     lines += [f"  event {note.reason}: {note.message}" for note in decision.notes]
     return lines
 

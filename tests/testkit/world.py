@@ -6,11 +6,12 @@ any two of its effects. It imitates only what the decision sees: counts, not obj
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from modeldeploy_operator.analysis.checks import Evidence
+from modeldeploy_operator.analysis.external import Measurement
 from modeldeploy_operator.analysis.kinds import Tally
 from modeldeploy_operator.evidence.looks import due
 from modeldeploy_operator.rollout.decide import decide
@@ -18,6 +19,7 @@ from modeldeploy_operator.rollout.decision import Decision, Wanted
 from modeldeploy_operator.rollout.memory import Memory, Revision
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Router, Routing, Snapshot
 from modeldeploy_operator.rollout.strategy.steps import Step, complete
+from testkit.others import Others
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TURN = timedelta(seconds=1)
@@ -57,13 +59,14 @@ class Nature:
     What a revision is like: after how many turns its pods are ready (None: never), and why not.
 
     At most `most` of its pods become ready, if that is given; `failing` is the share of its
-    requests that fail.
+    requests that fail; `says` maps an external check to what it finds, `good` where it is left out.
     """
 
     ready_after: int | None = 1
     failure: Failure | None = None
     most: int | None = None
     failing: float = 0.0
+    says: Mapping[str, str] = field(default_factory=dict)
 
 
 def steps_of(*weights: int, hold: float = 0, approval: bool = False) -> tuple[Step, ...]:
@@ -104,6 +107,7 @@ class World:
     demand: int = 100
     served: dict[str, list[float]] = field(default_factory=dict)
     looked: dict[str, list[float]] | None = None
+    others: Others = field(default_factory=Others)
 
     def nature(self, name: str) -> Nature:
         """
@@ -151,7 +155,16 @@ class World:
             routers,
             dict(self.kept),
             evidence=self._evidence() if due(self.wanted, self.memory, self.now) else None,
+            measured=self._measured(),
         )
+
+    def _measured(self) -> dict[str, Measurement]:
+        """
+        Hear what others say of the canary.
+        """
+        canary = self.memory.canary
+        says = dict(self.nature(canary.revision.revision).says) if canary else {}
+        return self.others.measured(self.wanted, self.memory, self.routing, self.now, says)
 
     def _evidence(self) -> Evidence:
         """
@@ -218,6 +231,7 @@ class World:
                 self.writes += 1
             self.kept.setdefault(name, name)
         self._may_die()
+        self.writes += self.others.apply(decision)
         for name in set(self.pools) - set(decision.pools):
             del self.pools[name]
             self.writes += 1
@@ -228,6 +242,7 @@ class World:
         """
         self.now += TURN
         self.dies_after = None
+        self.others.live()
         for pods in self.pools.values():
             pods.ages = sorted((age + 1 for age in pods.ages), reverse=True)[: pods.desired]
             pods.ages += [0] * (pods.desired - len(pods.ages))

@@ -89,8 +89,14 @@ class Trial:
     def external(self, verdict: Verdict) -> list[Found]:
         """
         Return the external checks that have a verdict, by the same rule.
+
+        What is asked under traffic is not asked at a step without any, where an answer that did
+        not come in an earlier step would be waited for in vain.
         """
-        return self._found(verdict) if self._has_a_say(verdict) else []
+        if not self._has_a_say(verdict):
+            return []
+        asked = self.step.weight > 0 or verdict is Verdict.FAILING
+        return [found for found in self._found(verdict) if asked or found.before_traffic]
 
     def before_traffic(self, verdict: Verdict) -> list[Found]:
         """

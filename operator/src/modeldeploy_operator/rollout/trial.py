@@ -66,6 +66,9 @@ def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> De
     both = turns.look(stable.revision, canary.revision.revision, seen)
     rescued = is_needed(stable, canary, seen)
     canary = steps.follow_edit(canary, wanted.steps, canary.step_weight if rescued else both.share)
+    canary = _judge(wanted, canary, seen, now)
+    # The look of this very pass counts, too.
+    rescued = rescued and not canary.failed
     trial = _trial(wanted, canary, both, seen, now, rescued=rescued)
     failure = trial.pool.failure
     if failure and failure.permanent and trial.pool.ready < trial.turn.need and not rescued:
@@ -74,8 +77,7 @@ def advance(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> De
     if why is not None:
         message = f"A router sends everything to the stable revision again: {why}."
         return actions.withdraw(memory, Outcome.ABORTED, "BreakerTripped", message)
-    canary = _judge(trial)
-    trial = replace(trial, canary=canary)
+    canary = trial.canary
     failed = gates.check_failed(trial)
     if failed and not wanted.criteria.pauses:
         marked = replace(memory, canary=canary)
@@ -106,17 +108,17 @@ def _trial(
     return Trial(wanted, canary, step, turn, both.share, seen, now, rescued)
 
 
-def _judge(trial: Trial) -> Canary:
+def _judge(wanted: Wanted, canary: Canary, seen: Snapshot, now: datetime) -> Canary:
     """
     Let the checks take the looks that were taken.
     """
-    canary, evidence, criteria = trial.canary, trial.seen.evidence, trial.wanted.criteria
+    evidence, criteria = seen.evidence, wanted.criteria
     step = canary.step if canary.step_started_at else -1
-    external = findings.take(criteria, canary.external, trial.seen.measured, step, trial.now)
+    external = findings.take(criteria, canary.external, seen.measured, step, now)
     canary = replace(canary, external=external)
     if evidence is None:
         return canary
-    analysis = judge.look(criteria.checks, canary.analysis, evidence, canary.step, trial.now)
+    analysis = judge.look(criteria.checks, canary.analysis, evidence, canary.step, now)
     return replace(canary, analysis=analysis)
 
 

@@ -163,3 +163,28 @@ def test_a_step_without_traffic_waits_for_no_answer() -> None:
     assert decision.memory.canary is not None
     assert (decision.memory.canary.step, decision.reason) == (1, "AwaitingChecks")
     assert decision.jobs == ("job",)
+
+
+def test_what_fails_as_stable_dies_gets_nothing_more() -> None:
+    """
+    The answer that fails the check and the death of the stable pods are seen in one pass.
+    """
+    paused = replace(V2, criteria=Criteria(external=(WEB,), failure_limit=1, pauses=True))
+    seen = _seen(1000, web=Measurement("q2", 2.0))
+    seen = replace(seen, pools={"v1": Pool(2, 0), "v2": Pool(1, 1)})
+    memory = replace(STABLE, canary=replace(CANARY, had_traffic=True))
+    assert _weight(decide(paused, memory, seen, NOW)) == 1000
+
+
+def test_an_answer_that_did_not_come_is_forgotten_where_nobody_is_asked() -> None:
+    """
+    The steps were edited meanwhile, and the present one has no traffic.
+    """
+    dry = steps_of(0, 50, hold=0)
+    missing = Findings(None, (Finding("web", "q2", Verdict.UNMEASURED, message="It is away."),))
+    canary = replace(CANARY, steps_hash=steps.fingerprint(dry), step_started_at=NOW)
+    wanted = replace(V2, steps=dry, criteria=Criteria(external=(WEB,)))
+    memory = replace(STABLE, canary=replace(canary, external=missing, had_traffic=True))
+    decision = decide(wanted, memory, _seen(), NOW)
+    assert decision.memory.canary is not None
+    assert decision.memory.canary.step == 1
