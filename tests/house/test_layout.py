@@ -62,7 +62,7 @@ def test_locks_hold_no_addresses(name: str) -> None:
         line
         for line in repository.text(name).splitlines()
         if not line.lstrip().startswith("#")
-        and re.search(r"://|--(?:extra-)?index-url|--find-links|--trusted-host", line)
+        and re.search(r"\b[a-z+]+://[a-z]|--(?:extra-)?index-url|--find-links|--trusted-host", line)
     ]
     assert not wrong
 

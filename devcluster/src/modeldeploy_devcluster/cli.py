@@ -19,7 +19,7 @@ from modeldeploy_devcluster.settings import DevclusterError, Settings
 
 COMMANDS = (
     *("up", "down", "status", "load", "images", "kubeconfig", "logs"),
-    *("stop", "start", "path", "env"),
+    *("stop", "start", "addons", "path", "env"),
 )
 
 
@@ -35,9 +35,11 @@ class Commands:
     def up(self, options: argparse.Namespace) -> int:
         """Start the cluster, or repair it; quick when it is healthy."""
         if self._docker:
+            if options.nodes is not None:
+                raise DevclusterError("The nodes of kind are those of kind-config.yaml.")
             self._kind.up()
         else:
-            self._embedded.up(audit=options.audit)
+            self._embedded.up(audit=options.audit, nodes=options.nodes)
         return 0
 
     def down(self, _: argparse.Namespace) -> int:
@@ -59,6 +61,14 @@ class Commands:
         for name, pid, state, uptime in [("COMPONENT", "PID", "STATE", "UPTIME"), *rows]:
             print(f"{name:<24} {pid:>7}  {uptime:>8}  {state}")
         return 0 if well else 1
+
+    def addons(self, options: argparse.Namespace) -> int:
+        """Run these addons and no others (metrics-server, traefik); --none for none of them."""
+        self._embedded_only("have addons")
+        if options.name or options.none:
+            self._embedded.up(with_addons=tuple(sorted(set(options.name))))
+        print("\n".join(self._embedded.addons()) or "The cluster has no addons.")
+        return 0
 
     def load(self, options: argparse.Namespace) -> int:
         """Make images available on the node, under the names given."""
@@ -115,14 +125,14 @@ class Commands:
         ).returncode
 
     def stop(self, options: argparse.Namespace) -> int:
-        """Stop one component (a fault for tests); `start` or `up` brings it back."""
-        self._embedded_only()
+        """Stop one component, or lose `node2` (a fault for tests); `start` or `up` undoes it."""
+        self._embedded_only("stop and start single components")
         self._embedded.stop(options.component, grace=0 if options.kill else 3)
         return 0
 
     def start(self, options: argparse.Namespace) -> int:
         """Start one stopped component and wait until it is healthy."""
-        self._embedded_only()
+        self._embedded_only("stop and start single components")
         self._embedded.start(options.component)
         return 0
 
@@ -138,10 +148,10 @@ class Commands:
         print(f"export KUBECONFIG={config}")
         return 0
 
-    def _embedded_only(self) -> None:
+    def _embedded_only(self, what: str) -> None:
         """Refuse what kind has no counterpart for."""
         if self._docker:
-            raise DevclusterError("Only the embedded cluster can stop and start single components.")
+            raise DevclusterError(f"Only the embedded cluster can {what}.")
 
 
 def _use_docker() -> bool:
@@ -188,6 +198,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=None,
         help="write an audit log; stays as it was when not given",
     )
+    parsers["up"].add_argument(
+        "--nodes", type=int, choices=(1, 2), help="how many nodes; as many as before if not given"
+    )
+    parsers["addons"].add_argument("name", nargs="*", help="metrics-server or traefik")
+    parsers["addons"].add_argument("--none", action="store_true", help="end all addons")
     parsers["load"].add_argument("image", nargs="+", help="a name in the image builder's storage")
     parsers["images"].add_argument(
         "name", nargs="*", default=list(images.DOCKERFILES), help="which images; default: all"

@@ -105,3 +105,10 @@ def _run(command: list[str], environ: dict[str, str]) -> subprocess.CompletedPro
         text=True,
         check=False,
     )
+
+
+def has_capability(number: int) -> bool:
+    """Whether this process has a capability, by the kernel's number (24 is CAP_SYS_RESOURCE)."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) >> number & 1)

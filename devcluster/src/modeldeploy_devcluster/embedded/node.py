@@ -40,45 +40,78 @@ def enter(pid: int, *argv: str) -> list[str]:
     return ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", "--", *argv]
 
 
+def name_of(settings: Settings) -> str:
+    """Name a node's first process, as `status` and `stop` know it."""
+    return processes.NODE if settings.number == 1 else f"{processes.NODE}{settings.number}"
+
+
 def start(settings: Settings) -> processes.Running:
     """Make the namespaces, the link and the cgroup, after clearing what a crash left."""
     clear(settings)
     _refuse_taken_network(settings)
+    node = make(settings)
+    _connect(settings, node.pid)
+    mark_complete(settings)
+    return node
+
+
+def make(settings: Settings) -> processes.Running:
+    """Make a node's cgroup and its namespaces, without a link to anywhere yet."""
     # Of containers that are gone, containerd's and the network's notes would only mislead.
-    for stale in (settings.state / "run", settings.data("addresses")):
+    for stale in (settings.run, settings.data("addresses")):
         shutil.rmtree(stale, ignore_errors=True)
-    (settings.state / "run").mkdir(parents=True)
+    settings.run.mkdir(parents=True)
     _make_cgroups(settings)
     unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc"]
     argv = [*unshare, "--propagation=slave", "--", "catatonit", "-P"]
-    node = processes.start(settings, processes.NODE, "1", argv)
+    node = processes.start(settings, name_of(settings), "1", argv)
     _mount_own_folders(settings, node.pid)
-    _connect(settings, node.pid)
-    _complete(settings).touch()
     return node
 
 
 def find_whole(settings: Settings) -> processes.Running | None:
-    """Find the node if nothing of it is missing, be it never made or taken away since."""
+    """Find the first node if nothing of it is missing, be it never made or taken away since."""
     node = processes.find(settings).get(processes.NODE)
     linked = Path(f"/sys/class/net/{settings.link}").exists()
-    whole = node and node.works and linked and _complete(settings).exists()
+    whole = node and node.works and linked and is_complete(settings)
     return node if whole else None
 
 
 def clear(settings: Settings) -> None:
-    """End the node and undo what the kernel does not undo by itself; safe to repeat."""
-    node = processes.find(settings).get(processes.NODE)
+    """End both nodes and undo what the kernel does not undo by itself; safe to repeat."""
+    for number in (2, 1):
+        clear_processes(settings.node(number))
+    if Path(f"/sys/class/net/{settings.link}").exists():
+        run("ip", "link", "delete", settings.link)
+    for number in (2, 1):
+        remove_cgroups(settings.node(number))
+    _remove_mount_points(settings)
+
+
+def clear_processes(settings: Settings) -> None:
+    """End a node's first process, and with it all the others of the node."""
+    node = processes.find(settings).get(name_of(settings))
     if node:
         processes.stop(node, grace=0)
         deadline = time.monotonic() + 3
         while Path(f"/proc/{node.pid}").exists() and time.monotonic() < deadline:
             time.sleep(0.05)  # until the machine's init has taken note
-    if Path(f"/sys/class/net/{settings.link}").exists():
-        _run("ip", "link", "delete", settings.link)
+
+
+def remove_cgroups(settings: Settings) -> None:
+    """Remove the cgroups of a node's pods."""
     for root in _cgroup_roots("cgroup", "cgroup2"):
         _remove_cgroup(root / settings.cgroup)
-    _remove_mount_points(settings)
+
+
+def is_complete(settings: Settings) -> bool:
+    """Whether the node was made to the end."""
+    return (settings.run / "node-complete").exists()
+
+
+def mark_complete(settings: Settings) -> None:
+    """Note that the node was made to the end."""
+    (settings.run / "node-complete").touch()
 
 
 def overlapping(routes: Iterable[str], network: str) -> str | None:
@@ -93,11 +126,6 @@ def overlapping(routes: Iterable[str], network: str) -> str | None:
         if route != "default" and ipaddress.ip_network(route, strict=False).overlaps(ours):
             return route
     return None
-
-
-def _complete(settings: Settings) -> Path:
-    """Name the note that says that the node was made to the end."""
-    return settings.state / "run" / "node-complete"
 
 
 def _refuse_taken_network(settings: Settings) -> None:
@@ -118,14 +146,14 @@ def _mount_own_folders(settings: Settings, pid: int) -> None:
         _make_mount_point(settings, Path(path))
     present = [path for path in HIDDEN_FOLDERS if Path(path).is_dir()]
     for path in (*OWN_FOLDERS, *present):
-        source = settings.state / "run" / "own" / path.strip("/").replace("/", "-")
+        source = settings.run / "own" / path.strip("/").replace("/", "-")
         source.mkdir(parents=True)
-        _run(*enter(pid, "mount", "--bind", str(source), path))
+        run(*enter(pid, "mount", "--bind", str(source), path))
     for name in SHIELDED_SYSCTLS:
         original = Path("/proc/sys") / name
-        copy = settings.state / "run" / "own" / name.replace("/", "-")
+        copy = settings.run / "own" / name.replace("/", "-")
         copy.write_text(original.read_text())
-        _run(*enter(pid, "mount", "--bind", str(copy), str(original)))
+        run(*enter(pid, "mount", "--bind", str(copy), str(original)))
 
 
 def _make_mount_point(settings: Settings, path: Path) -> None:
@@ -152,27 +180,16 @@ def _remove_mount_points(settings: Settings) -> None:
 
 def _connect(settings: Settings, pid: int) -> None:
     """Link the node to the machine, and lead pod and Service addresses through it."""
-    _run(
-        "ip",
-        "link",
-        "add",
-        settings.link,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        str(pid),
-    )
-    _run("ip", "address", "add", f"{settings.host_ip}/30", "dev", settings.link)
-    _run("ip", "link", "set", settings.link, "up")
-    _run(*enter(pid, "ip", "link", "set", "lo", "up"))
-    _run(*enter(pid, "ip", "address", "add", f"{settings.node_ip}/30", "dev", "eth0"))
-    _run(*enter(pid, "ip", "link", "set", "eth0", "up"))
-    _run(*enter(pid, "tee", "/proc/sys/net/ipv4/ip_forward"), stdin="1")
+    ends = ("type", "veth", "peer", "name", "eth0", "netns", str(pid))
+    run("ip", "link", "add", settings.link, *ends)
+    run("ip", "address", "add", f"{settings.host_ip}/30", "dev", settings.link)
+    run("ip", "link", "set", settings.link, "up")
+    run(*enter(pid, "ip", "link", "set", "lo", "up"))
+    run(*enter(pid, "ip", "address", "add", f"{settings.node_ip}/30", "dev", "eth0"))
+    run(*enter(pid, "ip", "link", "set", "eth0", "up"))
+    run(*enter(pid, "tee", "/proc/sys/net/ipv4/ip_forward"), stdin="1")
     for cidr in (settings.pod_cidr, settings.service_cidr):
-        _run("ip", "route", "add", cidr, "via", settings.node_ip)
+        run("ip", "route", "add", cidr, "via", settings.node_ip)
 
 
 def _cgroup_roots(*kinds: str) -> list[Path]:
@@ -212,7 +229,12 @@ def _remove_cgroup(folder: Path) -> None:
         time.sleep(0.02)
 
 
-def _run(*argv: str, stdin: str = "") -> None:
+def succeeds(*argv: str) -> bool:
+    """Run a command that may fail; say whether it did not."""
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def run(*argv: str, stdin: str = "") -> None:
     """Run a command, and pass on what it says when it fails."""
     result = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     if result.returncode != 0:

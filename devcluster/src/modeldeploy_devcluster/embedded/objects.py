@@ -24,22 +24,26 @@ def build_objects() -> dict[str, dict[str, Any]]:
             "verbs": ["list", "watch"],
         },
     ]
-    role = {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "system:coredns"},
-        "rules": rules,
-    }
     return {
-        f"{_PATH}/clusterroles/system:coredns": role,
-        f"{_PATH}/clusterrolebindings/system:coredns": _bind("system:coredns", "system:coredns"),
-        f"{_PATH}/clusterrolebindings/devcluster-apiserver": _bind(
+        f"{_PATH}/clusterroles/system:coredns": role("system:coredns", rules),
+        f"{_PATH}/clusterrolebindings/system:coredns": bind("system:coredns", "system:coredns"),
+        f"{_PATH}/clusterrolebindings/devcluster-apiserver": bind(
             "devcluster-apiserver", "system:kubelet-api-admin"
         ),
     }
 
 
-def _bind(user: str, role: str) -> dict[str, Any]:
+def role(name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """Build a cluster role."""
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": rules,
+    }
+
+
+def bind(user: str, role: str) -> dict[str, Any]:
     """Bind a user to a cluster role, under the user's name."""
     return {
         "apiVersion": f"{_RBAC}/v1",

@@ -25,6 +25,8 @@ class Identity:
 
 
 SERVING = Identity("serving", "devcluster")
+SERVING_2 = Identity("serving@node2", "devcluster-2")
+METRICS = Identity("serving@metrics", "metrics-server")
 CLIENTS = (
     Identity("admin", "devcluster-admin", "system:masters"),
     Identity("kube-controller-manager", "system:kube-controller-manager"),
@@ -34,8 +36,11 @@ CLIENTS = (
     Identity("coredns", "system:coredns"),
     Identity("kube-apiserver", "devcluster-apiserver"),
     Identity("front-proxy", "front-proxy-client"),
+    Identity("kubelet@node2", f"system:node:{NODE_NAME}-2", "system:nodes"),
+    Identity("metrics-server", "system:metrics-server"),
+    Identity("traefik", "devcluster-traefik"),
 )
-WITH_KUBECONFIG = CLIENTS[:6]
+WITH_KUBECONFIG = tuple(c for c in CLIENTS if c.name not in ("kube-apiserver", "front-proxy"))
 
 
 def ensure(settings: Settings) -> None:
@@ -50,7 +55,7 @@ def ensure(settings: Settings) -> None:
         key = str(settings.pki("service-account.key"))
         _openssl("genpkey", *curve, "-out", key)
         _openssl("pkey", "-in", key, "-pubout", "-out", str(settings.pki("service-account.pub")))
-    for identity in (SERVING, *CLIENTS):
+    for identity in (SERVING, SERVING_2, METRICS, *CLIENTS):
         if not settings.pki(f"{identity.name}.crt").exists():
             _sign(settings, identity)
     for identity in WITH_KUBECONFIG:
@@ -68,7 +73,7 @@ def build_kubeconfig(settings: Settings, identity: Identity) -> str:
         return base64.b64encode(settings.pki(name).read_bytes()).decode()
 
     cluster = {
-        "server": f"https://{settings.node_ip}:6443",
+        "server": f"https://{settings.control_ip}:6443",
         "certificate-authority-data": embedded("ca.crt"),
     }
     user = {
@@ -90,10 +95,8 @@ def build_kubeconfig(settings: Settings, identity: Identity) -> str:
 def _sign(settings: Settings, identity: Identity) -> None:
     """Make a key and have the authority sign its certificate."""
     subject = f"/O={identity.group}" if identity.group else ""
-    if identity is SERVING:
-        names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-        names += ["kubernetes.default.svc.cluster.local", "localhost", NODE_NAME]
-        addresses = [settings.node_ip, settings.kubernetes_ip, "127.0.0.1"]
+    if identity in (SERVING, SERVING_2, METRICS):
+        names, addresses = _alternatives(settings, identity)
         alternatives = [f"DNS:{name}" for name in names] + [f"IP:{ip}" for ip in addresses]
         use = ["extendedKeyUsage=serverAuth", f"subjectAltName={','.join(alternatives)}"]
     else:
@@ -105,6 +108,17 @@ def _sign(settings: Settings, identity: Identity) -> None:
         *(part for extension in extensions for part in ("-addext", extension)),
         *_files(settings, identity.name),
     )
+
+
+def _alternatives(settings: Settings, identity: Identity) -> tuple[list[str], list[str]]:
+    """Say under which names and addresses a server is reached."""
+    if identity is SERVING_2:
+        return [settings.node(2).node_name], [settings.node(2).node_ip]
+    if identity is METRICS:
+        return ["metrics-server.kube-system.svc"], [settings.node_ip]
+    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    names += ["kubernetes.default.svc.cluster.local", "localhost", NODE_NAME]
+    return names, [settings.node_ip, settings.kubernetes_ip, "127.0.0.1"]
 
 
 def _files(settings: Settings, name: str) -> list[str]:

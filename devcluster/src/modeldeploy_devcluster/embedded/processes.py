@@ -29,7 +29,7 @@ class Running:
     A process of the cluster, as /proc shows it.
 
     Attributes:
-        name: The component's name, or `node` for the namespaces' first process.
+        name: The component's name, or `node` and `node2` for the first process of a node.
         fingerprint: The hash of what it was started with.
         state: The kernel's letter: S, R or D is alive; T is paused; Z and X are dead.
     """
@@ -44,6 +44,13 @@ class Running:
     def works(self) -> bool:
         """Whether the process gets to run at all."""
         return self.state not in "TtZX"
+
+    @property
+    def age(self) -> str:
+        """How long it runs, as people read it."""
+        minutes, rest = divmod(int(self.uptime), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
 
 
 def build_mark(settings: Settings, name: str, fingerprint: str) -> str:
@@ -151,7 +158,7 @@ def _read(settings: Settings, entry: Path) -> Running | None:
         return None
     _, name, fingerprint = marks[0].rsplit("|", 2)
     # Children inherit the environment; only the program itself is the component.
-    if Path(program).name != ("catatonit" if name == NODE else name):
+    if Path(program).name != ("catatonit" if name.startswith(NODE) else name.partition("@")[0]):
         return None
     state, started = fields
     uptime = float(Path("/proc/uptime").read_text().split()[0]) - started

@@ -30,22 +30,24 @@ class Machine:
 
 
 def build_files(settings: Settings, machine: Machine) -> dict[Path, str]:
-    """Build every configuration file."""
+    """Build every configuration file of a node, and on the first one of the control plane."""
     documents: dict[str, Any] = {
         "kubelet.json": build_kubelet(settings),
         "kube-proxy.json": build_kube_proxy(settings),
-        "admission.json": build_admission(),
-        "audit.json": build_audit(),
-        "registry.json": build_registry(settings),
         "cni/10-devcluster.conflist": build_cni(settings),
     }
+    if settings.number == 1:
+        documents["admission.json"] = build_admission()
+        documents["audit.json"] = build_audit()
+        documents["registry.json"] = build_registry(settings)
     texts = {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
     texts["containerd.toml"] = build_containerd(settings, machine)
     registry = f"http://{settings.registry_address}"
     texts[f"hosts/{REGISTRY}/hosts.toml"] = (
         f'server = "{registry}"\n[host."{registry}"]\ncapabilities = ["pull", "resolve"]\n'
     )
-    texts["Corefile"] = build_corefile(settings)
+    if settings.number == 1:
+        texts["Corefile"] = build_corefile(settings)
     texts["resolv.conf"] = (
         ""  # pods that ask for the node's own resolver get none: no way leads out
     )
@@ -65,17 +67,17 @@ def build_kubelet(settings: Settings) -> dict[str, Any]:
             "x509": {"clientCAFile": str(settings.pki("ca.crt"))},
         },
         "authorization": {"mode": "Webhook"},
-        "tlsCertFile": str(settings.pki("serving.crt")),
-        "tlsPrivateKeyFile": str(settings.pki("serving.key")),
+        "tlsCertFile": str(settings.pki(f"{settings.component('serving')}.crt")),
+        "tlsPrivateKeyFile": str(settings.pki(f"{settings.component('serving')}.key")),
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{settings.cgroup}",
         "failCgroupV1": False,
         "failSwapOn": False,
-        "containerRuntimeEndpoint": f"unix://{settings.state}/run/containerd.sock",
-        "clusterDNS": [settings.node_ip],
+        "containerRuntimeEndpoint": f"unix://{settings.run}/containerd.sock",
+        "clusterDNS": [settings.control_ip],
         "clusterDomain": "cluster.local",
         "resolvConf": str(settings.etc("resolv.conf")),
-        "podLogsDir": str(settings.state / "log" / "pods"),
+        "podLogsDir": str(settings.pod_logs),
         "volumePluginDir": str(settings.data("volume-plugins")),
         "localStorageCapacityIsolation": False,
         "evictionHard": {
@@ -194,13 +196,13 @@ def build_containerd(settings: Settings, machine: Machine) -> str:
     restrict = "false" if machine.may_lower_oom_score else "true"
     return f"""version = 2
 root = "{settings.data("containerd")}"
-state = "{settings.state}/run/containerd"
+state = "{settings.run}/containerd"
 disabled_plugins = [
   "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
 ]
 [grpc]
-  address = "{settings.state}/run/containerd.sock"
+  address = "{settings.run}/containerd.sock"
 [metrics]
   address = "{settings.node_ip}:1338"
 [plugins."io.containerd.internal.v1.opt"]
