@@ -8,11 +8,13 @@ from typing import Any
 import yaml
 
 from house import repository
-from modeldeploy_operator.cluster.apply import RESOURCES
+from modeldeploy_operator.cluster.apply import RESOURCES as EVERYWHERE
+from modeldeploy_operator.cluster.apply import ROUTES
 from modeldeploy_operator.handlers import WATCHED_CHILDREN
 from modeldeploy_operator.manifests import router
 from testkit.objects import OWNER
 
+RESOURCES = (*EVERYWHERE, *ROUTES)
 HELPERS = repository.text("charts/modeldeploy/templates/_helpers.tpl")
 MADE = {"get", "list", "create", "patch", "delete"}
 

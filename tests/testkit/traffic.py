@@ -62,8 +62,8 @@ class Rest:
 
     protocol = "rest"
 
-    def __init__(self, host: str, model: str) -> None:
-        self._client = RestClient(host)
+    def __init__(self, host: str, model: str, port: int = 8501) -> None:
+        self._client = RestClient(host, port)
         self._path = f"/v1/models/{model}:predict"
 
     async def predict(self, seen: Seen) -> None:
@@ -97,8 +97,8 @@ class Grpc:
 
     protocol = "grpc"
 
-    def __init__(self, host: str, model: str) -> None:
-        self._client = GrpcClient(host)
+    def __init__(self, host: str, model: str, port: int = 8500) -> None:
+        self._client = GrpcClient(host, port)
         request = messages.PredictRequest()
         request.model_spec.name = model
         request.inputs["x"].dtype = 1
@@ -152,10 +152,12 @@ class Traffic:
     A steady trickle from several clients, from `async with` until its end.
     """
 
-    def __init__(self, host: str, model: str, *, pause: float = 0.04) -> None:
+    def __init__(
+        self, host: str, model: str, *, pause: float = 0.04, ports: tuple[int, int] = (8501, 8500)
+    ) -> None:
         self.seen = Seen()
-        self._clients: list[Client] = [Rest(host, model) for _ in range(4)]
-        self._clients += [Grpc(host, model) for _ in range(2)]
+        self._clients: list[Client] = [Rest(host, model, ports[0]) for _ in range(4)]
+        self._clients += [Grpc(host, model, ports[1]) for _ in range(2)]
         self._pause = pause
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []

@@ -16,8 +16,8 @@ from modeldeploy_operator.resource import crd
 SCHEMA: dict[str, Any] = crd.build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 KNOWN = {
     "additionalProperties", "anyOf", "default", "description", "enum", "format", "items",
-    "maxItems", "maxLength", "maxProperties", "maximum", "minLength", "minProperties", "minimum",
-    "pattern", "properties", "required", "type", "x-kubernetes-int-or-string",
+    "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minProperties",
+    "minimum", "pattern", "properties", "required", "type", "x-kubernetes-int-or-string",
     "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-validations",
 }  # fmt: skip
@@ -75,6 +75,9 @@ def test_lists_say_how_they_are_merged() -> None:
     lists = {path: node for path, node in NODES.items() if node.get("type") == "array"}
     assert {p: n["x-kubernetes-list-type"] for p, n in lists.items()} == {
         ".spec.server.args": "atomic",
+        ".spec.autoscaling.metrics": "atomic",
+        ".spec.traffic.gateway.hostnames": "atomic",
+        ".spec.traffic.gateway.parentRefs": "atomic",
         ".spec.model.signatures.required": "set",
         ".spec.model.alsoServe": "atomic",
         ".spec.model.alsoServe[].labels": "set",

@@ -27,13 +27,20 @@ RESOURCES = (
     Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
     Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     Resource("batch/v1", "Job", "jobs"),
+    Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
 )
-"""Every kind that the operator makes."""
+"""Every kind that the operator makes in any cluster."""
 
 ONCE = frozenset({"Job"})
 """Kinds whose objects are made and removed, and never changed: the API server allows no more."""
 
-BY_KIND = {resource.kind: resource for resource in RESOURCES}
+ROUTES = (
+    Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
+    Resource("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes"),
+)
+"""Those that only a cluster with the Gateway API knows."""
+
+BY_KIND = {resource.kind: resource for resource in (*RESOURCES, *ROUTES)}
 
 Key = tuple[str, str]
 """Kind and name of an object in the owner's namespace."""

@@ -6,19 +6,23 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check
-from modeldeploy_operator.cluster.apply import RESOURCES, Key, key_of
-from modeldeploy_operator.cluster.port import Kube, Manifest, Resource
-from modeldeploy_operator.evidence import counters, pods, routers
-from modeldeploy_operator.evidence.counters import Counters, Instance, Look
+from modeldeploy_operator.cluster import looking
+from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Key, key_of
+from modeldeploy_operator.cluster.port import GoneError, Kube, Manifest, Resource
+from modeldeploy_operator.evidence import pods, routers
+from modeldeploy_operator.evidence.counters import Look
+from modeldeploy_operator.evidence.gateway import carried
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import names
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
 from modeldeploy_operator.manifests.pool import UNCHECKED, WAIVED
 from modeldeploy_operator.manifests.routing import parse_routing
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Snapshot
 
 PODS = Resource("v1", "Pod", "pods")
@@ -39,33 +43,34 @@ class Observation:
     routed: Look
     look: Look | None = None
     checking: Sequence[Manifest] = ()
+    routable: bool = False
 
 
 async def observe(
-    kube: Kube, probe: Probe, owner: Owner, model: str, checks: Sequence[Check] = ()
+    kube: Kube,
+    probe: Probe,
+    owner: Owner,
+    spec: ModelDeploymentSpec,
+    checks: Sequence[Check],
+    now: datetime,
 ) -> Observation:
     """
-    Read the children and the pods of a ModelDeployment, and ask the routers.
+    Read the children and the pods of a ModelDeployment, and ask the routers, or else the Gateways.
 
-    With checks, what routers and serving pods have counted is read, too.
+    With checks, what serving pods have counted is read, too; it stands alone where no routers are.
 
     Raises:
         ClusterError: The API server refused or could not be reached.
 
     """
-    lists = await asyncio.gather(*(_list(kube, owner, r) for r in (*RESOURCES, PODS)))
-    own = [item for items in lists[:-1] for item in items if _is_owned(item, owner)]
+    own, found, routable = await _all(kube, owner)
     children = {key_of(item): item for item in own}
     # Pods of a deleted object of the same name may still be about; they are not ours.
-    living = [pod for pod in lists[-1] if pod["metadata"]["creationTimestamp"] >= owner.created]
+    living = [pod for pod in found if pod["metadata"]["creationTimestamp"] >= owner.created]
     by_revision, router_pods = _sort(living)
-    deployments = {
-        item["metadata"]["labels"][names.REVISION_LABEL]: item
-        for item in own
-        if item["kind"] == "Deployment" and names.REVISION_LABEL in item["metadata"]["labels"]
-    }
+    deployments = _deployments(own)
     kept = _kept(children, deployments)
-    errors = await _load_errors(probe, model, by_revision, kept)
+    errors = await _load_errors(probe, spec.model_name(owner.name), by_revision, kept)
     asked = await asyncio.gather(
         *(probe.router_status(pod["status"]["podIP"]) for pod in router_pods)
     )
@@ -83,14 +88,22 @@ async def observe(
         router_failure=_router_failure(living),
         kept={revision: record.version for revision, record in kept.items()},
     )
+    seen = carried(seen, owner, spec.traffic, (children, routable), now)
     digests = _digests(owner, children, by_revision, kept)
-    routed = _routed(router_pods, asked)
-    look = None
+    routed, look = looking.routed(router_pods, asked), None
     if checks:
-        look = await _look(probe, routed, by_revision, counters.limits_of(checks))
+        look = await looking.look(probe, routed, by_revision, checks, alone=not spec.traffic.routed)
     addresses, checking = _addresses(by_revision), [pod for pod in living if _checks(pod)]
     seen_so = (seen, children, kept, digests, interfaces, addresses)
-    return Observation(*seen_so, routed, look, checking)
+    return Observation(*seen_so, routed, look, checking, routable)
+
+
+def _deployments(own: Iterable[Manifest]) -> dict[str, Manifest]:
+    return {
+        item["metadata"]["labels"][names.REVISION_LABEL]: item
+        for item in own
+        if item["kind"] == "Deployment" and names.REVISION_LABEL in item["metadata"]["labels"]
+    }
 
 
 def _checks(pod: Manifest) -> bool:
@@ -124,49 +137,8 @@ def _pool(
 
 
 def _addresses(by_revision: Mapping[str, list[Manifest]]) -> dict[str, tuple[str, ...]]:
-    ready = _ready(by_revision)
+    ready = looking.ready(by_revision)
     return {name: tuple(a for _, of, a in ready if of == name) for name in by_revision}
-
-
-def _ready(by_revision: Mapping[str, list[Manifest]]) -> list[tuple[str, str, str]]:
-    """
-    List the ready serving pods: name, revision, address.
-    """
-    return [
-        (pod["metadata"]["name"], revision, pod["status"]["podIP"])
-        for revision, found in by_revision.items()
-        for pod in found
-        if pods.is_ready(pod) and pod["status"].get("podIP")
-    ]
-
-
-def _routed(router_pods: Iterable[Manifest], asked: Iterable[Mapping[str, Any] | None]) -> Look:
-    counts: dict[Instance, Counters] = {}
-    for pod, status in zip(router_pods, asked, strict=True):
-        counts |= counters.of_router(pod["metadata"]["name"], status)
-    return Look(counts)
-
-
-async def _look(
-    probe: Probe,
-    routed: Look,
-    by_revision: Mapping[str, list[Manifest]],
-    limits: Sequence[float],
-) -> Look:
-    """
-    Add to what the routers have counted what every ready serving pod has.
-    """
-    counts: dict[Instance, Counters] = dict(routed.counts)
-    vague: dict[str, str] = {}
-    ready = _ready(by_revision)
-    texts = await asyncio.gather(*(probe.metrics(address) for _, _, address in ready))
-    silent = False
-    for (name, revision, _), text in zip(ready, texts, strict=True):
-        found, unknown = counters.of_pod(name, revision, text, limits)
-        counts |= found
-        vague |= unknown
-        silent = silent or not found
-    return Look(counts, vague, silent)
 
 
 async def _list(kube: Kube, owner: Owner, resource: Resource) -> list[Manifest]:
@@ -174,6 +146,28 @@ async def _list(kube: Kube, owner: Owner, resource: Resource) -> list[Manifest]:
     answer = await kube.get(resource.path(owner.namespace), query)
     common = {"apiVersion": resource.api_version, "kind": resource.kind}
     return [{**common, **item} for item in answer["items"]]
+
+
+async def _all(kube: Kube, owner: Owner) -> tuple[list[Manifest], list[Manifest], bool]:
+    """
+    List the owner's children, all pods of its name, and say if the cluster knows routes.
+    """
+    lists, routes = await asyncio.gather(
+        asyncio.gather(*(_list(kube, owner, r) for r in (*RESOURCES, PODS))), _routes(kube, owner)
+    )
+    items = [item for listed in (*lists[:-1], routes or []) for item in listed]
+    return [item for item in items if _is_owned(item, owner)], lists[-1], routes is not None
+
+
+async def _routes(kube: Kube, owner: Owner) -> list[Manifest] | None:
+    """
+    List our routes; None where the cluster does not know the Gateway API.
+    """
+    try:
+        found = await asyncio.gather(*(_list(kube, owner, r) for r in ROUTES))
+    except GoneError:
+        return None
+    return [item for items in found for item in items]
 
 
 def _is_owned(item: Manifest, owner: Owner) -> bool:

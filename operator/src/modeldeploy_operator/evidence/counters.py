@@ -37,6 +37,18 @@ CLIENTS_FAULT = frozenset(
     }
 )
 
+SERVERS_FAULT = frozenset(
+    {
+        "UNKNOWN",
+        "DEADLINE_EXCEEDED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "RESOURCE_EXHAUSTED",
+        "UNIMPLEMENTED",
+    }
+)
+
 UNSEEN_FAULTS = frozenset({("REST", "RESOURCE_EXHAUSTED")})
 """The server's faults that a router cannot tell from the client's: 429 is no 5xx."""
 
@@ -80,6 +92,8 @@ class _Reading:
     """
 
     started: str = ""
+    requests: int = 0
+    unseen: int = 0
     faults: int = 0
     refused: int = 0
     answered: int = 0
@@ -99,10 +113,13 @@ class _Reading:
             self.buckets[bound] = self.buckets.get(bound, 0) + int(value)
 
     def _count(self, entrypoint: str, code: str, requests: int) -> None:
+        self.requests += requests
         if code in CLIENTS_FAULT:
             self.refused += requests
-        elif (entrypoint, code) in UNSEEN_FAULTS:
+        elif code in SERVERS_FAULT:
             self.faults += requests
+        if (entrypoint, code) in UNSEEN_FAULTS:
+            self.unseen += requests
 
 
 def limits_of(checks: Iterable[Check]) -> tuple[float, ...]:
@@ -130,7 +147,7 @@ def of_router(pod: str, status: Mapping[str, Any] | None) -> dict[Instance, Coun
 
 
 def of_pod(
-    pod: str, revision: str, text: str, limits: Iterable[float]
+    pod: str, revision: str, text: str, limits: Iterable[float], *, routed: bool = True
 ) -> tuple[dict[Instance, Counters], dict[str, str]]:
     """
     Read what a model server has counted.
@@ -140,6 +157,7 @@ def of_pod(
         revision: Its revision.
         text: Its metrics as Prometheus reads them.
         limits: The durations to count by, in seconds.
+        routed: Whether routers count its requests and most of its faults; else it must itself.
 
     Returns:
         Its counters, none where it has not our metrics; and for each of the counts of slow
@@ -157,10 +175,12 @@ def of_pod(
     if not reading.started or DURATIONS not in text:
         return {}, {}
     counts = {
-        "faults": reading.faults,
+        "faults": reading.unseen if routed else reading.faults,
         "refused": reading.refused,
         "answered": reading.answered,
     }
+    if not routed:
+        counts["attempts"] = reading.requests
     vague: dict[str, str] = {}
     for limit in limits if reading.buckets else ():
         bound = min(bound for bound in [*reading.buckets, float("inf")] if bound >= limit)

@@ -6,7 +6,15 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modeldeploy_operator.manifests import check_jobs, names, pool, router, routing
+from modeldeploy_operator.manifests import (
+    autoscaler,
+    check_jobs,
+    gateway,
+    names,
+    pool,
+    router,
+    routing,
+)
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images, build_pod_template
 from modeldeploy_operator.resource import revisions
@@ -42,6 +50,7 @@ class Ground:
         kept: Revision to its record, the wanted one included.
         digests: Revision to the digest of its model, once a pod has fetched it.
         generation: The number that the routing configuration has, or is to have.
+        routable: Whether the cluster knows the routes of the Gateway API.
         interfaces: Revision to what it is compared with, for those that are.
 
     """
@@ -52,6 +61,7 @@ class Ground:
     kept: Mapping[str, Kept] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
+    routable: bool = False
     interfaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -124,15 +134,30 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         manifests.append(pool.build_budget(owner, name, names.SERVER, revision))
     if decision.preview is not None:
         manifests.append(pool.build_preview(owner, decision.preview))
-    wanted_router = ground.spec.traffic.router
-    manifests += router.build_access(owner)
-    manifests.append(router.build_client_service(owner))
-    manifests.append(router.build_deployment(owner, wanted_router, ground.images))
-    manifests.append(pool.build_budget(owner, owner.router, names.ROUTER))
+    if ground.spec.autoscaling:
+        manifests.append(autoscaler.build_autoscaler(owner, ground.spec.autoscaling))
+    manifests += _entrance(decision, ground)
     manifests += check_jobs.build_jobs(
         owner, ground.spec, ground.images, decision.memory, decision.jobs
     )
     return tuple(manifests)
+
+
+def _entrance(decision: Decision, ground: Ground) -> list[Manifest]:
+    """
+    Build what clients come in by: the routers, the routes of a Gateway, or both.
+    """
+    owner, traffic = ground.owner, ground.spec.traffic
+    manifests: list[Manifest] = []
+    if traffic.routed:
+        manifests += router.build_access(owner)
+        manifests.append(router.build_client_service(owner))
+        manifests.append(router.build_deployment(owner, traffic.router, ground.images))
+        manifests.append(pool.build_budget(owner, owner.router, names.ROUTER))
+    shares = None if traffic.routed else decision.routing
+    if traffic.gateway and ground.routable and (traffic.routed or shares):
+        manifests += gateway.build_routes(owner, traffic.gateway, shares, ground.generation)
+    return manifests
 
 
 def _kept(decision: Decision, ground: Ground) -> list[str]:

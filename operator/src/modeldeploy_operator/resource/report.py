@@ -76,6 +76,9 @@ def _conditions(decision: Decision, wanted: Wanted, seen: Snapshot, into: _Condi
         into.add("Stalled", TRUE, decision.reason, decision.message)
     for warning in _warnings(memory, seen)[:1]:
         into.add("SignatureWarning", TRUE, warning.code, warning.message)
+    if seen.gateway:
+        accepted = TRUE if seen.gateway.code == "RoutesAccepted" else FALSE
+        into.add("RoutesAccepted", accepted, seen.gateway.code, seen.gateway.message)
     if memory.refusal:
         into.add("ActionRefused", TRUE, "ActionRefused", memory.refusal)
 

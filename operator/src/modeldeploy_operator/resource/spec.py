@@ -7,9 +7,16 @@ patterns and limits, and by the CEL rules that stand beside the types here.
 
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from modeldeploy_operator.resource.model_spec import Signatures
+from modeldeploy_operator.resource.optional.gateway_spec import (
+    GATEWAY_RULES,
+    WITHOUT_ROUTERS,
+    Gateway,
+    Provider,
+)
+from modeldeploy_operator.resource.optional.scaling_spec import CPU_RULE, Autoscaling
 from modeldeploy_operator.resource.parts import Part, rule_of
 from modeldeploy_operator.resource.rollout_spec import Rollout
 from modeldeploy_operator.resource.traffic_spec import (
@@ -186,7 +193,19 @@ class Traffic(Part):
     How clients reach the model.
     """
 
-    router: Router = Field(default_factory=Router, description="The router pods.")
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": GATEWAY_RULES})
+
+    provider: Provider = Field(
+        "Router",
+        description="Who splits the traffic: Router, pods of our own, or Gateway, by weights on "
+        "an HTTPRoute and a GRPCRoute.",
+    )
+    router: Router = Field(
+        default_factory=Router, description="The router pods; none run where a Gateway splits."
+    )
+    gateway: Gateway | None = Field(
+        None, description="The Gateways in front of the model; none if it is left out."
+    )
     match: list[MatchRule] = Field(
         default_factory=list,
         description="Who answers requests with certain headers. The first rule that holds counts.",
@@ -197,14 +216,33 @@ class Traffic(Part):
         None, description="By what a client stays with the version that answers it."
     )
 
+    @property
+    def routed(self) -> bool:
+        """
+        Whether routers of our own split the traffic.
+        """
+        return self.provider == "Router"
+
 
 class ModelDeploymentSpec(Part):
     """
     What is wanted.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={"x-kubernetes-validations": [CPU_RULE, *WITHOUT_ROUTERS]}
+    )
+
     model: Model = Field(description="Which model is served, and from where.")
-    replicas: int = Field(1, ge=0, le=1000, description="The pods that carry all the traffic.")
+    replicas: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="The pods that carry all the traffic; left out where an autoscaler keeps it.",
+    )
+    autoscaling: Autoscaling | None = Field(
+        None, description="Who keeps replicas, and between which limits; nobody if left out."
+    )
     resources: Resources = Field(
         default_factory=Resources, description="What each serving pod asks for and may use."
     )

@@ -164,6 +164,7 @@ class Snapshot:
             while it is too early for another look.
         measured: External check to what was measured: for each Job that exists, and for each
             question that was answered just now.
+        gateway: What the Gateways say of our routes; None where none was asked for.
 
     """
 
@@ -176,6 +177,7 @@ class Snapshot:
     evidence: Evidence | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, Measurement] = field(default_factory=dict)
+    gateway: Failure | None = None
 
     @property
     def confirmed(self) -> bool:

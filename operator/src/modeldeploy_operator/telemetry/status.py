@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 
 from modeldeploy_operator.cluster.port import Kube, Manifest, Resource
-from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests import gateway
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.resource import API_VERSION, KIND, PLURAL, report
 from modeldeploy_operator.rollout.decision import Decision, Note, Wanted
@@ -34,7 +34,7 @@ def status_of(
     facts = {
         "generation": metadata["generation"],
         "selector": Owner(metadata["name"], metadata["namespace"], "").server_selector_text(),
-        "url": f"http://{metadata['name']}.{metadata['namespace']}.svc:{names.REST_PORT}",
+        "url": gateway.url_of(body),
         "now": now,
     }
     status = report.build_status(decision, wanted, seen, before, facts)

@@ -158,3 +158,31 @@ def test_what_pods_do_not_tell_is_a_problem_of_the_checks_that_need_it() -> None
     coarse = Look({POD: {"answered": 1}}, {"slow:0.2": "too coarse"})
     assert counters.evidence_of(None, coarse, [SLOW], "r1", "r2").problems == {"slow": "too coarse"}
     assert counters.evidence_of(None, Look(), [SLOW], "r1", "r2").problems == {}
+
+
+def test_without_routers_a_pod_counts_for_itself() -> None:
+    """
+    Its requests are the attempts; the server's faults are counted by their code, hang-ups are none.
+    """
+    lines = [
+        "# TYPE modeldeploy_requests_total counter",
+        *(
+            f'modeldeploy_requests_total{{api="predict",code="{code}",entrypoint="GRPC"}} {count}'
+            for code, count in (
+                ("OK", 90),
+                ("INTERNAL", 4),
+                ("INVALID_ARGUMENT", 3),
+                ("CANCELLED", 2),
+            )
+        ),
+        "# TYPE modeldeploy_request_duration_seconds histogram",
+        'modeldeploy_request_duration_seconds_count{api="predict"} 99',
+        "# TYPE process_start_time_seconds gauge",
+        "process_start_time_seconds 1.0",
+    ]
+    text = "\n".join(lines)
+    [alone] = counters.of_pod("p", "r1", text, (), routed=False)[0].values()
+    assert (alone["attempts"], alone["faults"], alone["refused"]) == (99, 4, 3)
+    [behind] = counters.of_pod("p", "r1", text, ())[0].values()
+    assert "attempts" not in behind
+    assert behind["faults"] == 0

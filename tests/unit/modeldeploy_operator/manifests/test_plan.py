@@ -194,3 +194,28 @@ def test_a_lone_canary_holds_no_drain_up() -> None:
         assert budget["spec"]["maxUnavailable"] == 1
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
         assert budget["spec"]["selector"] == deployments[name]["spec"]["selector"]
+
+
+def test_an_autoscaler_is_made_where_the_spec_asks_for_one() -> None:
+    """
+    Its target is the object itself, so that a promotion is nothing to it; 80 % of the CPU is usual.
+    """
+    spec = a_spec(autoscaling={"minReplicas": 2, "maxReplicas": 5})
+    plan = build_plan(STEADY, Ground(OWNER, spec, IMAGES))
+    [autoscaler] = [m for m in plan if m["kind"] == "HorizontalPodAutoscaler"]
+    target = autoscaler["spec"]["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == ("ModelDeployment", "mnist")
+    assert (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"]) == (2, 5)
+    [metric] = autoscaler["spec"]["metrics"]
+    assert metric["resource"]["target"] == {"type": "Utilization", "averageUtilization": 80}
+
+
+def test_an_autoscaler_gets_the_metrics_that_are_written() -> None:
+    """
+    They are those of autoscaling/v2, and the API server judges them when they are applied.
+    """
+    queue = {"type": "External", "external": {"metric": {"name": "depth"}}}
+    spec = a_spec(autoscaling={"maxReplicas": 5, "metrics": [queue]})
+    plan = build_plan(STEADY, Ground(OWNER, spec, IMAGES))
+    [autoscaler] = [m for m in plan if m["kind"] == "HorizontalPodAutoscaler"]
+    assert autoscaler["spec"]["metrics"] == [queue]

@@ -1,0 +1,1 @@
+"""Parts of the spec that need more than a bare cluster: Gateways, and metrics to scale by."""
