@@ -80,7 +80,7 @@ def _text(name: str, target: Mapping[str, Any]) -> str:
 
 
 def _number(name: str, target: Mapping[str, Any]) -> float:
-    value = target.get(name)
+    value: Any = target.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     number = json_values.as_float(value) if is_number else math.nan
     if not math.isfinite(number):
