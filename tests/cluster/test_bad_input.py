@@ -131,6 +131,7 @@ def test_an_object_that_the_api_server_refuses_is_told() -> None:
 
 
 _CHECKED = {"analysis": {"checks": [{"name": "errors", "errorRate": {"max": 1}}]}}
+_BEHIND = {"provider": "Gateway", "gateway": {"parentRefs": [{"name": "public"}]}}
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": {"uri": "ftp://models/x"}}, "spec.model.uri"),
@@ -147,9 +148,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"rollout": {"strategy": "Rolling", "capacity": "Scarce"}}, "capacity Scarce is for"),
     ({"rollout": {"maxSurge": 1}}, "maxSurge is for"),
     ({"rollout": {"strategy": "BlueGreen", "blueGreen": {"hold": "0s"}, **_CHECKED}}, "judge"),
-    ({"rollout": {"strategy": "Rolling", **_CHECKED}}, "other strategies take no checks"),
+    ({"rollout": {"strategy": "Rolling", **_CHECKED}}, "only job and replay can"),
     ({"server": {"args": ["--port=1"]}}, "set by the operator"),
     ({"resources": {"requests": {"cpu": "lots"}}}, "quantity"),
+    ({"traffic": {"provider": "Gateway"}}, "needs traffic.gateway"),
+    ({"traffic": {**_BEHIND, "sticky": {"header": "x-user"}}}, "are the routers' work"),
+    ({"traffic": _BEHIND, "rollout": {"steps": [{"weight": "0.5%"}]}}, "by whole percents"),
+    ({"traffic": _BEHIND, "model": {"keepVersions": 1}}, "reached by the routers' pins"),
+    ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "may not be above"),
+    ({"autoscaling": {"maxReplicas": 2}, "resources": {"requests": {}}}, "resources.requests.cpu"),
 ]
 
 

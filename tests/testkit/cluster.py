@@ -7,6 +7,7 @@ Everything waits for a condition with a bound; nothing sleeps for a fixed time a
 import asyncio
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -286,6 +287,19 @@ async def kubectl(*args: str, stdin: str | None = None) -> str:
     )
     assert done.returncode == 0, f"kubectl {args[0]}: {done.stderr.strip()}"
     return done.stdout
+
+
+def devcluster(*arguments: str) -> None:
+    """
+    Run the command of the embedded cluster.
+
+    Raises:
+        AssertionError: It failed; the error is in the message.
+
+    """
+    command = [str(Path(sys.executable).with_name("devcluster")), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"devcluster {' '.join(arguments)}: {done.stderr.strip()}"
 
 
 def manifest(name: str, version: int | str = 1, **spec: Any) -> dict[str, Any]:

@@ -4,32 +4,28 @@ The number of pods changes by load and by hand, in the midst of a canary too, an
 
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testkit.cluster import MODEL, Cluster, Deployed, given, kubectl, play, until
+from testkit.cluster import (
+    MODEL,
+    Cluster,
+    Deployed,
+    devcluster,
+    given,
+    kubectl,
+    play,
+    until,
+)
 from testkit.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
 
-DEVCLUSTER = str(Path(sys.executable).with_name("devcluster"))
 RESOURCES = {"requests": {"cpu": "20m", "memory": "64Mi"}}
-
-
-def devcluster(*arguments: str) -> str:
-    """
-    Run the command of the embedded cluster.
-    """
-    done = subprocess.run([DEVCLUSTER, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module", autouse=True)

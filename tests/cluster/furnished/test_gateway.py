@@ -4,22 +4,27 @@ Behind a real Gateway, Traefik: in front of the routers, and instead of them.
 
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testkit.cluster import MODEL, Cluster, Deployed, given, kubectl, play, until
+from testkit.cluster import (
+    MODEL,
+    Cluster,
+    Deployed,
+    devcluster,
+    given,
+    kubectl,
+    play,
+    until,
+)
 from testkit.traffic import Grpc, Rest, Traffic, send_many
 
 log = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
 
-DEVCLUSTER = str(Path(sys.executable).with_name("devcluster"))
 PUBLIC: dict[str, Any] = {
     "apiVersion": "gateway.networking.k8s.io/v1",
     "kind": "Gateway",
@@ -40,11 +45,9 @@ def gateway(installation: None) -> Iterator[None]:
     Run Traefik, and make the Gateway that all routes attach to.
     """
     del installation
-    for arguments in (("addons", "traefik"), ("addons", "--none")):
-        done = subprocess.run([DEVCLUSTER, *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        if arguments[-1] == "traefik":
-            yield
+    devcluster("addons", "traefik")
+    yield
+    devcluster("addons", "--none")
 
 
 async def _address() -> str:

@@ -4,35 +4,32 @@ Two nodes: pods are spread over them, a drain costs nothing, and a lost node cos
 
 import asyncio
 import logging
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modeldeploy_operator.evidence.pods import is_ready
-from testkit.cluster import MODEL, Cluster, Deployed, given, kubectl, play, until
+from testkit.cluster import (
+    MODEL,
+    Cluster,
+    Deployed,
+    devcluster,
+    given,
+    kubectl,
+    play,
+    until,
+)
 from testkit.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
 
-DEVCLUSTER = str(Path(sys.executable).with_name("devcluster"))
 FIRST, SECOND = "devcluster", "devcluster-2"
 PATIENCE = 30.0
 """How long a client of these tests waits for an answer, in seconds."""
-
-
-def devcluster(*arguments: str) -> None:
-    """
-    Run the command of the embedded cluster.
-    """
-    done = subprocess.run([DEVCLUSTER, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module", autouse=True)
