@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
-from modeldeploy_operator.analysis.kinds import ErrorRate
+from modeldeploy_operator.analysis.kinds import ErrorRate, Shadow
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 from modeldeploy_operator.rollout.snapshot import Failure
 from testkit.trace import Tracer
@@ -322,6 +322,44 @@ def _judged(**criteria: Any) -> Tracer:
     return story
 
 
+def _shadowed(drifting: float) -> Tracer:
+    """
+    Begin a canary that is compared on a copy of stable's requests before it gets any.
+    """
+    checks = (
+        Check("errors", ErrorRate(max=0.05)),
+        Check("drift", Shadow(percent=10, tolerance=0.001, max_mismatch=0.01)),
+    )
+    criteria = Criteria(checks, interval=2, min_requests=20)
+    story = _stable(steps=steps_of(0, 50, hold=2), criteria=criteria)
+    story.say(f"version v2 is wanted, and answers {drifting:.0%} of requests otherwise")
+    story.world.natures["v2"] = Nature(1, drifting=drifting)
+    story.world.want("v2")
+    return story
+
+
+def drifting() -> Tracer:
+    """
+    A canary that answers otherwise is taken back before anybody gets an answer from it.
+    """
+    story = _shadowed(0.5)
+    story.turns(14)
+    assert _outcomes(story.world.memory)[0] is Outcome.ABORTED
+    assert story.world.served["v2"][0] == 0
+    return story
+
+
+def not_drifting() -> Tracer:
+    """
+    An equal canary is compared in a step without traffic, then gets its share.
+    """
+    story = _shadowed(0.0)
+    story.world.demand = 40
+    story.turns(20)
+    assert story.world.served["v2"][0] > 0
+    return story
+
+
 def check_failed() -> Tracer:
     """
     A canary whose requests fail is taken back by its check, and stays rejected.
@@ -414,6 +452,8 @@ STORIES: list[Story] = [
     scaled_to_zero,
     operator_away,
     check_failed,
+    drifting,
+    not_drifting,
     check_failed_and_paused,
     no_requests,
     no_requests_rolled_back,

@@ -22,7 +22,8 @@ def _play(script: Script) -> World:
     watch = Watch(world)
     for event in script.events:
         watch.turn(act=happen(world, event))
-    world.demand = max(world.demand, 100)
+    # Enough that stable's part of 1 % is compared often enough, too.
+    world.demand = max(world.demand, 100_000)
     world.others.mended = True
     world.want(paused=False)
     _settle(world, watch)

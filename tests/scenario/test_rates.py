@@ -14,7 +14,8 @@ import pytest
 from modeldeploy_operator.analysis import judge
 from modeldeploy_operator.analysis.checks import Check, Evidence
 from modeldeploy_operator.analysis.judge import UNSEEN
-from modeldeploy_operator.analysis.kinds import ErrorRate, Latency, Tally
+from modeldeploy_operator.analysis.kinds import ErrorRate, Latency
+from modeldeploy_operator.analysis.tally import Tally
 from testkit.objects import NOW
 
 RUNS = max(100, int(os.environ.get("MODELDEPLOY_ROLLOUTS", "2000")) // 10)

@@ -7,6 +7,7 @@ resource versions that grow with each change, and 404 and 409 where the real one
 operator's questions to routers and servers over a Unix socket, by the address that is asked.
 """
 
+import base64
 import copy
 import json
 from collections.abc import Mapping
@@ -97,6 +98,8 @@ class FakeKube:
         self._check(method, path)
         if method == "POST":
             path = f"{path}/{body['metadata']['name']}"
+            if path in self.objects:
+                raise ConflictError(f"{path} exists")
             self.writes.append((method, path))
             return self.put(path, body)
         target = path.removesuffix("/status")
@@ -133,7 +136,9 @@ class FakePods:
     `lag` makes routers confirm nothing new; `broken` maps a revision to a load error, and `slow`
     to the share of its requests that take two seconds; each pod answers a thousand between two
     questions. `refused` maps a revision to the report with which its fetch fails, `warned` to the
-    warning of one that is fetched all the same; `mute` lets no pod tell its signatures.
+    warning of one that is fetched all the same; `mute` lets no pod tell its signatures. `targets`
+    is whom pods were told to compare with, by their address, and `mismatching` the share of answers
+    of a revision that differ; `deaf` pods refuse to be told.
     """
 
     def __init__(self, kube: FakeKube, namespace: str = "vision") -> None:
@@ -147,6 +152,10 @@ class FakePods:
         self.refused: dict[str, dict[str, Any]] = {}
         self.warned: dict[str, str] = {}
         self.mute = False
+        self.targets: dict[str, dict[str, Any]] = {}
+        self.mismatching: dict[str, float] = {}
+        self.deaf = False
+        self.told: list[tuple[str, str]] = []
         self.lag = False
         self._served = 0
 
@@ -218,6 +227,7 @@ class FakePods:
         app.router.add_get("/status", self._router_status)
         app.router.add_get("/v1/models/{model}/versions/{version}", self._model_status)
         app.router.add_get("/v1/models/{model}/versions/{version}/metadata", self._metadata)
+        app.router.add_route("*", "/v1/shadow", self._shadow)
         app.router.add_get("/monitoring/prometheus/metrics", self._metrics)
         return app
 
@@ -251,7 +261,45 @@ class FakePods:
             f'{name}_count{{api="predict"}} {self._served}',
             "process_start_time_seconds 1",
         ]
+        lines += self._compared(request.host.split(":")[0])
         return web.Response(text="\n".join(lines) + "\n")
+
+    def _compared(self, address: str) -> list[str]:
+        target = self.targets.get(address)
+        if target is None:
+            return []
+        revision = target["name"].partition("-")[0]
+        wrong = round(self._served * self.mismatching.get(revision, 0.0))
+        values = {
+            "started_seconds": 1,
+            "compared_total": self._served,
+            "mismatched_total": wrong,
+            "values_total": self._served,
+            "difference_total": wrong / 2,
+            "largest_difference": 0.75,
+            "rows_total": self._served,
+            "flips_total": 7,
+        }
+        named = f'target="{target["name"]}"'
+        lines = [f"modeldeploy_shadow_{name}{{{named}}} {n}" for name, n in values.items()]
+        seconds = (("here", 2.0), ("target", 3.0))
+        return lines + [
+            f'modeldeploy_shadow_duration_seconds_sum{{side="{side}",{named}}} {n}'
+            for side, n in seconds
+        ]
+
+    async def _shadow(self, request: web.Request) -> web.Response:
+        path = f"/api/v1{self._root}/secrets/mnist-control"
+        secret = base64.b64decode(self._kube.objects[path]["data"]["token"]).decode()
+        if self.deaf or request.headers.get("Authorization") != f"Bearer {secret}":
+            return web.json_response({"error": "no"}, status=401)
+        address = request.host.split(":")[0]
+        if request.method == "PUT":
+            self.targets[address] = await request.json()
+        if request.method == "DELETE":
+            self.targets.pop(address, None)
+        self.told.append((request.method, address))
+        return web.json_response({"target": self.targets.get(address)})
 
     async def _metadata(self, request: web.Request) -> web.Response:
         if self.mute:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
-from modeldeploy_operator.analysis.kinds import ErrorRate
+from modeldeploy_operator.analysis.kinds import ErrorRate, Shadow
 from modeldeploy_operator.rollout import weights
 from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.snapshot import Failure, Snapshot
@@ -167,6 +167,8 @@ def _a_body(chance: random.Random) -> Nature:
         return Nature(None, Failure("ImagePullBackOff", "cannot pull", permanent=False))
     if kind < 0.3:
         return Nature(chance.randint(0, 4), failing=chance.choice([0.02, 0.5, 1.0]))
+    if kind < 0.35:
+        return Nature(chance.randint(0, 4), drifting=chance.choice([0.005, 0.1, 1.0]))
     if kind < 0.45:
         failure = Failure("Unschedulable", "no node takes it", permanent=chance.random() < 0.5)
         return Nature(chance.randint(0, 4), failure, most=1)
@@ -174,7 +176,9 @@ def _a_body(chance: random.Random) -> Nature:
 
 
 def _criteria(chance: random.Random) -> Criteria:
-    checks = (Check("errors", ErrorRate(max=0.05, max_increase=0.01)),)
+    checks: tuple[Check, ...] = (Check("errors", ErrorRate(max=0.05, max_increase=0.01)),)
+    if chance.random() < 0.3:
+        checks += (Check("drift", Shadow(percent=10, tolerance=0.001, max_mismatch=0.01)),)
     return Criteria(
         checks if chance.random() < 0.6 else (),
         interval=chance.choice([1, 3]),

@@ -17,6 +17,8 @@ from aiohttp import web
 
 from modeldeploy_operator.cluster import secrets
 from modeldeploy_operator.cluster.apply import Applier
+from modeldeploy_operator.cluster.shadowing import Shadowing
+from modeldeploy_operator.cluster.tokens import Tokens
 from modeldeploy_operator.evidence.external.asking import Asker
 from modeldeploy_operator.evidence.external.measuring import Measurer
 from modeldeploy_operator.evidence.looks import Looks
@@ -120,13 +122,14 @@ async def small_cluster(folder: Path) -> AsyncIterator[Cluster]:
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket)) as session:
         tools = Tools(
             kube=kube,
-            probe=Probe(session),
+            probe=(probe := Probe(session)),
             applier=Applier(kube),
             recorder=Recorder(kube),
             metrics=Metrics(registry),
             images=IMAGES,
             looks=Looks(),
             measurer=Measurer(Asker(()), secrets.reader(kube), lambda *_: None),
+            shadowing=Shadowing(probe, Tokens(kube, b"key")),
         )
         yield Cluster(kube, pods, tools, registry)
         await tools.measurer.close()

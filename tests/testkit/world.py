@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from modeldeploy_operator.analysis.checks import Evidence
 from modeldeploy_operator.analysis.external import Measurement
-from modeldeploy_operator.analysis.kinds import Tally
+from modeldeploy_operator.analysis.tally import Tally
 from modeldeploy_operator.evidence.looks import due
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Decision, Wanted
@@ -23,6 +23,8 @@ from testkit.others import Others
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TURN = timedelta(seconds=1)
+NOTHING = (0.0, 0.0, 0.0, 0.0)
+"""What a version was sent, what of it failed, what it was asked again and answered otherwise."""
 
 
 class OperatorDiedError(Exception):
@@ -59,13 +61,15 @@ class Nature:
     What a revision is like: after how many turns its pods are ready (None: never), and why not.
 
     At most `most` of its pods become ready, if that is given; `failing` is the share of its
-    requests that fail; `says` maps an external check to what it finds, `good` where it is left out.
+    requests that fail, and `drifting` of those that it answers otherwise than stable; `says` maps
+    an external check to what it finds, `good` where it is left out.
     """
 
     ready_after: int | None = 1
     failure: Failure | None = None
     most: int | None = None
     failing: float = 0.0
+    drifting: float = 0.0
     says: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -176,8 +180,11 @@ class World:
         return Evidence(self._since(stable.revision), self._since(canary.revision.revision))
 
     def _since(self, name: str) -> Tally:
-        now, before = self.served.get(name, [0, 0]), (self.looked or {}).get(name, [0, 0])
-        return Tally(int(now[0]) - int(before[0]), int(now[1]) - int(before[1]))
+        now, before = self.served.get(name, NOTHING), (self.looked or {}).get(name, NOTHING)
+        sent, failed, mirrored, drifted = (
+            int(a) - int(b) for a, b in zip(now, before, strict=True)
+        )
+        return Tally(sent, failed, mirrored=mirrored, drifted=drifted)
 
     def _known(self, router: RouterPod) -> list[str]:
         return list(router.applied.slots.values()) if router.applied else []
@@ -246,6 +253,7 @@ class World:
         for pods in self.pools.values():
             pods.ages = sorted((age + 1 for age in pods.ages), reverse=True)[: pods.desired]
             pods.ages += [0] * (pods.desired - len(pods.ages))
+        self._shadow()
         for router in self.routers:
             if router.lag > 0:
                 router.lag -= 1
@@ -265,9 +273,24 @@ class World:
             if router.tripped:
                 share = 0.0 if name == router.tripped else 1.0
             sent = self.demand / len(self.routers) * share
-            counts = self.served.setdefault(str(name), [0.0, 0.0])
+            counts = self.served.setdefault(str(name), list(NOTHING))
             counts[0] += sent
             counts[1] += sent * self.nature(str(name)).failing
+
+    def _shadow(self) -> None:
+        """
+        Let stable's pods ask a canary a tenth of what they were asked.
+        """
+        canary, routing = self.memory.canary, self.routing
+        if canary is None or canary.withdrawal or routing is None:
+            return
+        name = canary.revision.revision
+        if not (self.ready(name) and self.ready(routing.stable)):
+            return
+        asked = self.demand * routing.share(routing.stable) / 10_000 / 10
+        counts = self.served.setdefault(name, list(NOTHING))
+        counts[2] += asked
+        counts[3] += asked * self.nature(name).drifting
 
     def want(self, name: str | None = None, **changes: object) -> None:
         """

@@ -68,6 +68,10 @@ app.kubernetes.io/component: operator
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+# One for each ModelDeployment, which its pods mount; none is read.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 # Held only to be passed on to routers, which read the endpoints of their pools.
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]

@@ -18,6 +18,8 @@ from modeldeploy_operator import handlers
 from modeldeploy_operator.cluster import kube, secrets
 from modeldeploy_operator.cluster.apply import Applier
 from modeldeploy_operator.cluster.kube import KubeClient
+from modeldeploy_operator.cluster.shadowing import Shadowing
+from modeldeploy_operator.cluster.tokens import Tokens, find_key
 from modeldeploy_operator.evidence.external.asking import Asker
 from modeldeploy_operator.evidence.external.measuring import Measurer
 from modeldeploy_operator.evidence.looks import Looks
@@ -55,6 +57,7 @@ async def _run(settings: Settings) -> None:
     metrics = Metrics(registry)
     prometheus_client.start_http_server(settings.metrics_port, registry=registry)
     client = KubeClient(await kube.connect())
+    key = await find_key(client, settings.own_namespace, settings.key_name)
 
     def wake(namespace: str, name: str) -> None:
         queue.ask(namespace, name)
@@ -62,7 +65,7 @@ async def _run(settings: Settings) -> None:
     async with aiohttp.ClientSession() as session:
         tools = Tools(
             kube=client,
-            probe=Probe(session),
+            probe=(probe := Probe(session)),
             applier=Applier(client),
             recorder=Recorder(client),
             metrics=metrics,
@@ -73,6 +76,7 @@ async def _run(settings: Settings) -> None:
                 secrets.reader(client),
                 wake,
             ),
+            shadowing=Shadowing(probe, Tokens(client, key)),
         )
         queue = WorkQueue(
             _timed(tools), workers=settings.workers, resync_seconds=settings.resync_seconds

@@ -13,7 +13,7 @@ import pydantic
 
 from modeldeploy_operator.cluster.apply import Applier, Key
 from modeldeploy_operator.cluster.interfaces import learn
-from modeldeploy_operator.cluster.judging import measured
+from modeldeploy_operator.cluster.judging import see
 from modeldeploy_operator.cluster.observe import observe
 from modeldeploy_operator.cluster.port import (
     GoneError,
@@ -22,6 +22,7 @@ from modeldeploy_operator.cluster.port import (
     NameTakenError,
     ObjectGoneError,
 )
+from modeldeploy_operator.cluster.shadowing import Shadowing
 from modeldeploy_operator.evidence.external.measuring import About, Measurer
 from modeldeploy_operator.evidence.looks import Looks, due
 from modeldeploy_operator.evidence.probe import Probe
@@ -54,6 +55,7 @@ class Tools:
     metrics: Metrics
     images: Images
     looks: Looks
+    shadowing: Shadowing
     measurer: Measurer
 
 
@@ -83,17 +85,14 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     memory, now = load_memory(body.get("status") or {}), datetime.now(UTC)
     checks = due(wanted, memory, now)
     observed = await observe(tools.kube, tools.probe, owner, spec, checks, now)
-    evidence = tools.looks.evidence((namespace, name), observed.look, wanted, memory)
-    shares = tools.looks.shares((namespace, name), observed.routed, wanted, memory, now)
-    seen = replace(observed.seen, evidence=evidence, shares=shares)
-    asked = About(owner, spec, wanted, memory, now)
-    seen = replace(seen, measured=measured(tools.measurer, asked, observed, seen))
+    about = About(owner, spec, wanted, memory, now)
+    seen = see(tools.looks, tools.measurer, about, observed, tools.shadowing.problems(owner))
     decision = decide(wanted, memory, seen, now)
     interfaces, decision = await learn(tools.probe, owner, spec, decision, observed)
     ground = Ground(owner, spec, tools.images, observed.kept, observed.digests)
     ground = replace(ground, routable=observed.routable, interfaces=interfaces)
     manifests = plan.build_plan(decision, plan.complete(ground, wanted.revision, decision, seen))
-    trouble = await _find_trouble(tools.applier, owner, manifests, observed.children)
+    trouble = await _find_trouble(tools, owner, manifests, observed.children)
     status = reporting.status_of(body, decision, wanted, seen, now, trouble)
     body = await reporting.write_status(tools.kube, body, status)
     tools.metrics.finished(namespace, name, memory.history, decision.memory.history)
@@ -103,7 +102,9 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     if trouble and trouble.reason == NAME_TAKEN:
         raise NameTakenError(trouble.message)
     await tools.recorder.tell(body, decision.notes)
+    await tools.shadowing.prepare(owner, manifests, observed)
     await tools.applier.apply(owner, manifests, observed.children)
+    await tools.shadowing.follow(owner, spec.model_name(name), wanted, decision.memory, observed)
     tools.metrics.observe(namespace, name, decision)
     return now if trouble else decision.look_again_at
 
@@ -118,12 +119,13 @@ async def _read(tools: Tools, namespace: str, name: str) -> Manifest:
         tools.metrics.forget(namespace, name)
         tools.applier.forget(namespace, name)
         tools.looks.forget((namespace, name))
+        tools.shadowing.forget(namespace, name)
         tools.measurer.forget((namespace, name))
         raise ObjectGoneError(str(gone)) from gone
 
 
 async def _find_trouble(
-    applier: Applier,
+    tools: Tools,
     owner: Owner,
     manifests: tuple[Manifest, ...],
     children: Mapping[Key, Manifest],
@@ -131,8 +133,8 @@ async def _find_trouble(
     """
     Find what a person must mend: a name that is taken, or what was refused at the last apply.
     """
-    taken = await applier.find_taken(owner, manifests, children)
+    taken = await tools.applier.find_taken(owner, manifests, children)
     if taken:
         return Note(NAME_TAKEN, taken, warning=True)
-    refused = applier.refusal(owner)
+    refused = tools.applier.refusal(owner)
     return Note("ApplyRefused", refused, warning=True) if refused else None

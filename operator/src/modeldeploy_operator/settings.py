@@ -24,6 +24,8 @@ class Settings(BaseModel):
     router_image: str = Field(min_length=1)
     pull_policy: str = "IfNotPresent"
     namespace: str = ""
+    own_namespace: str = ""
+    key_name: str = "modeldeploy-operator-key"
     metrics_port: int = 8080
     liveness_port: int = 8081
     log_level: str = "INFO"

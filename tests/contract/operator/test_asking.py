@@ -21,8 +21,8 @@ from modeldeploy_operator.evidence.external.addresses import Address
 from modeldeploy_operator.evidence.external.asking import Asker, AskError
 from modeldeploy_operator.evidence.external.filling import Facts
 from modeldeploy_operator.evidence.external.measuring import Measurer, Question
-from modeldeploy_operator.resource import external_spec
-from modeldeploy_operator.resource.external_spec import ExternalPart, Prometheus, Web
+from modeldeploy_operator.resource.checks import external_spec
+from modeldeploy_operator.resource.checks.external_spec import ExternalPart, Prometheus, Web
 
 FACTS = Facts("mnist", "vision", "mnist", "rev2", "2", "rev1", "1")
 KEY = ("vision", "mnist")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modeldeploy_operator.analysis.external import External
-from modeldeploy_operator.analysis.kinds import NONE, Kind, Tally
+from modeldeploy_operator.analysis.kinds import Kind
+from modeldeploy_operator.analysis.tally import NONE, Tally
 
 FALSE_ALARM_RATE = 0.01
 """The chance that a whole rollout of an equally good version is ended by its checks."""

@@ -21,7 +21,7 @@ from modeldeploy_operator.analysis.checks import (
     Criteria,
     Evidence,
 )
-from modeldeploy_operator.analysis.kinds import Tally
+from modeldeploy_operator.analysis.tally import Drift, Tally
 
 _DECIMALS = 3
 
@@ -52,6 +52,7 @@ class Record:
         in_step: The canary's requests in the present step.
         failure: Why it failed; once failed, a check stays so for this canary.
         problem: Why the last look could not measure it.
+        drift: How the canary's answers differed, where that is counted.
 
     """
 
@@ -64,6 +65,7 @@ class Record:
     in_step: int = 0
     failure: str = ""
     problem: str = ""
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def look(
     records = []
     for check in checks:
         record = known.get(check.name)
-        asked = _fingerprint(check)
+        asked = fingerprint(check)
         if record is None or record.asked != asked:
             record = Record(check.name, asked)
         if step != before.step:
@@ -144,7 +146,10 @@ def results(criteria: Criteria, analysis: Analysis, step: int) -> tuple[Result, 
     )
 
 
-def _fingerprint(check: Check) -> str:
+def fingerprint(check: Check) -> str:
+    """
+    Hash what a check asks for, so that another wish is told from it.
+    """
     return hashlib.sha256(repr(check.what).encode()).hexdigest()[:8]
 
 
@@ -156,7 +161,7 @@ def _count(check: Check, record: Record, evidence: Evidence) -> Record:
     wealths = record.wealths
     if check.what.increase is not None:
         wealths = bet_on_increase(wealths, base, canary, record.base, check.what.increase)
-    seen = check.what.judged(evidence.canary)
+    seen, told = check.what.judged(evidence.canary), check.what.told(evidence.canary)
     return replace(
         record,
         canary=record.canary + seen,
@@ -165,6 +170,7 @@ def _count(check: Check, record: Record, evidence: Evidence) -> Record:
         wealths=tuple(round(wealth, _DECIMALS) for wealth in wealths),
         in_step=record.in_step + seen.total,
         problem="",
+        drift=(record.drift or Drift()) + told if told else record.drift,
     )
 
 
@@ -185,7 +191,7 @@ def _judge(check: Check, record: Record, alpha: float) -> Record:
 
 def _result(check: Check, record: Record | None, min_requests: int) -> Result:
     limit, increase = check.what.ceiling, check.what.increase
-    record = record or Record(check.name, _fingerprint(check))
+    record = record or Record(check.name, fingerprint(check))
     absolute = limit is not None
     value = record.canary.rate if absolute else record.compared.rate
     threshold = limit if limit is not None else record.base.rate + (increase or 0.0)
@@ -197,19 +203,20 @@ def _result(check: Check, record: Record | None, min_requests: int) -> Result:
     elif record.in_step < min_requests:
         verdict = Verdict.WAITING
         message = f"{record.in_step} of {min_requests} requests of this step have been seen."
+    message = " ".join(filter(None, (message, f"{record.drift}." if record.drift else "")))
     return Result(check.name, verdict, value, threshold, record.in_step, message)
 
 
 def _too_many(check: Check, count: Count, limit: float) -> str:
     return (
-        f"{count.bad} of {count.total} canary requests {check.what.verb} "
+        f"{count.bad} of {count.total} {check.what.subject} {check.what.verb} "
         f"({count.rate:.2%}), where at most {limit:.2%} may."
     )
 
 
 def _more(check: Check, record: Record, increase: float) -> str:
-    canary, base = record.compared, record.base
+    canary, base, what = record.compared, record.base, check.what
     return (
-        f"{canary.bad} of {canary.total} canary requests {check.what.verb} ({canary.rate:.2%}) and "
+        f"{canary.bad} of {canary.total} {what.subject} {what.verb} ({canary.rate:.2%}) and "
         f"{base.rate:.2%} of stable's; at most {increase:.2%} more may."
     )

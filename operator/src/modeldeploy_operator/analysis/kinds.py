@@ -4,35 +4,11 @@ The kinds of checks: what each counts as bad, how much of it is allowed, and how
 A kind owns its counting: whoever judges asks it, and knows none by name.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from modeldeploy_operator.analysis.betting import Count
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """
-    What one version did since the last look.
-
-    Attributes:
-        attempts: Requests that the routers sent to it.
-        faults: Those of them that failed by the server's fault.
-        refused: Requests that it answered with an error that is called the client's.
-        answered: Requests whose duration is known.
-        slow: Seconds to the number of answered requests that took longer.
-
-    """
-
-    attempts: int = 0
-    faults: int = 0
-    refused: int = 0
-    answered: int = 0
-    slow: Mapping[float, int] = field(default_factory=dict)
-
-
-NONE = Tally()
+from modeldeploy_operator.analysis.tally import Drift, Tally
 
 
 class Kind(Protocol):
@@ -53,9 +29,21 @@ class Kind(Protocol):
         """
 
     @property
+    def subject(self) -> str:
+        """
+        What is counted.
+        """
+
+    @property
     def verb(self) -> str:
         """
-        What a bad request did, in the past tense.
+        What a bad one did, in the past tense.
+        """
+
+    @property
+    def needs_traffic(self) -> bool:
+        """
+        Whether the canary must get clients' requests for it.
         """
 
     @property
@@ -74,9 +62,42 @@ class Kind(Protocol):
         Count what is compared with stable.
         """
 
+    def told(self, tally: Tally) -> Drift | None:
+        """
+        Return what the status tells besides.
+        """
+
+
+class _OfTraffic:
+    """
+    What kinds have in common that count clients' requests to the canary.
+    """
+
+    __slots__ = ()
+
+    @property
+    def subject(self) -> str:
+        """
+        Requests that the canary got.
+        """
+        return "canary requests"
+
+    @property
+    def needs_traffic(self) -> bool:
+        """
+        Without requests there is nothing to count.
+        """
+        return True
+
+    def told(self, _: Tally) -> Drift | None:
+        """
+        The counts are all there is.
+        """
+        return None
+
 
 @dataclass(frozen=True, slots=True)
-class ErrorRate:
+class ErrorRate(_OfTraffic):
     """
     How many requests may fail.
 
@@ -132,7 +153,7 @@ class ErrorRate:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(_OfTraffic):
     """
     How many requests may be slow.
 
@@ -186,6 +207,87 @@ class Latency:
         Count the same.
         """
         return self.judged(tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """
+    How many of stable's requests the canary may answer otherwise.
+
+    Attributes:
+        percent: The share of stable's requests that the canary is asked, too.
+        tolerance: How far numbers may differ, absolutely and in proportion.
+        max_mismatch: The share that may be answered otherwise.
+
+    """
+
+    percent: float
+    tolerance: float
+    max_mismatch: float
+
+    @property
+    def ceiling(self) -> float | None:
+        """
+        The share that may be answered otherwise.
+        """
+        return self.max_mismatch
+
+    @property
+    def increase(self) -> float | None:
+        """
+        Each request is a comparison with stable already.
+        """
+        return None
+
+    @property
+    def subject(self) -> str:
+        """
+        Requests that both versions answered.
+        """
+        return "compared requests"
+
+    @property
+    def verb(self) -> str:
+        """
+        Answers differ.
+        """
+        return "were answered otherwise than by stable"
+
+    @property
+    def needs_traffic(self) -> bool:
+        """
+        Stable's requests are enough.
+        """
+        return False
+
+    @property
+    def needs(self) -> str:
+        """
+        Stable pods that take a target.
+        """
+        return SHADOW
+
+    def judged(self, tally: Tally) -> Count:
+        """
+        Count the answers that differed.
+        """
+        return Count(tally.mirrored, tally.drifted)
+
+    def compared(self, tally: Tally) -> Count:
+        """
+        Count the same.
+        """
+        return self.judged(tally)
+
+    def told(self, tally: Tally) -> Drift | None:
+        """
+        Tell how they differed.
+        """
+        return tally.drift
+
+
+SHADOW = "shadow"
+"""What a check of this kind needs."""
 
 
 def slower_than(seconds: float) -> str:

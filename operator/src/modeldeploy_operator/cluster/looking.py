@@ -8,7 +8,7 @@ from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check
 from modeldeploy_operator.cluster.port import Manifest
-from modeldeploy_operator.evidence import counters, pods
+from modeldeploy_operator.evidence import counters, pods, shadows
 from modeldeploy_operator.evidence.counters import Counters, Instance, Look
 from modeldeploy_operator.evidence.probe import Probe
 
@@ -58,5 +58,6 @@ async def look(
         told, unknown = counters.of_pod(name, revision, text, limits, routed=not alone)
         counts |= told
         vague |= unknown
+        counts |= shadows.of_pod(name, text)
         silent = silent or not told
     return Look(counts, vague, silent)

@@ -6,13 +6,15 @@ another instance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from modeldeploy_operator.analysis import judge
 from modeldeploy_operator.analysis.checks import Check, Evidence
-from modeldeploy_operator.analysis.kinds import Latency, Tally, slower_than
+from modeldeploy_operator.analysis.kinds import Latency, Shadow, slower_than
+from modeldeploy_operator.analysis.tally import Drift, Tally
 
 REQUESTS = "modeldeploy_requests_total"
 DURATIONS = "modeldeploy_request_duration_seconds"
@@ -20,6 +22,8 @@ STARTED = "process_start_time_seconds"
 _PREFIXES = (REQUESTS, DURATIONS, STARTED)
 PREDICTING = frozenset({"predict", "classify", "regress", "multi_inference", "session_run"})
 """What clients do with a model; health checks and questions after its state do not count."""
+ASKED_AGAIN = "SHADOW"
+"""The entrypoint of what another server asks for comparison: no client's request."""
 COARSE = 1.1
 """A bucket whose bound is further above a limit than this cannot tell who is slow."""
 
@@ -48,13 +52,16 @@ SERVERS_FAULT = frozenset(
         "UNIMPLEMENTED",
     }
 )
+LARGEST = "largest"
+"""The one counter that is no count but the largest of something."""
 
 UNSEEN_FAULTS = frozenset({("REST", "RESOURCE_EXHAUSTED")})
 """The server's faults that a router cannot tell from the client's: 429 is no 5xx."""
 
-Counters = Mapping[str, int]
+Counters = Mapping[str, float]
 """What one instance has counted: `attempts` and `faults` at a router; at a pod the `faults` that
-routers do not see, `refused`, `answered`, and `slow:SECONDS` for each limit."""
+routers do not see, `refused`, `answered`, and `slow:SECONDS` for each limit; of a canary that a pod
+asks the same, what `evidence.shadows` lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class _Reading:
     def add(self, name: str, labels: Mapping[str, str], value: float) -> None:
         if name == STARTED:
             self.started = str(value)
-        elif labels.get("api") not in PREDICTING:
+        elif labels.get("api") not in PREDICTING or labels.get("entrypoint") == ASKED_AGAIN:
             return
         elif name == REQUESTS:
             self._count(labels.get("entrypoint", ""), labels["code"], int(value))
@@ -202,9 +209,21 @@ def evidence_of(
         why = f"no pod of the canary has the metric {DURATIONS}"
         unknown = {slower_than(limit): why for limit in limits_of(checks)} | unknown
     problems = {c.name: unknown[c.what.needs] for c in checks if c.what.needs in unknown}
-    return Evidence(
-        since(before, now, stable, whole=False), since(before, now, canary, whole=True), problems
-    )
+    tally = since(before, now, canary, whole=True)
+    for check in checks:
+        if isinstance(check.what, Shadow):
+            asked = since(before, now, target_name(canary, check), whole=True)
+            tally = replace(
+                tally, mirrored=asked.mirrored, drifted=asked.drifted, drift=asked.drift
+            )
+    return Evidence(since(before, now, stable, whole=False), tally, problems)
+
+
+def target_name(canary: str, check: Check) -> str:
+    """
+    Name whom stable's pods ask for a check: another canary or another wish is another name.
+    """
+    return f"{canary}-{judge.fingerprint(check)}"
 
 
 def shares(before: Look, now: Look, stable: str, canary: str) -> dict[str, float]:
@@ -232,7 +251,7 @@ def since(before: Look | None, now: Look, revision: str, *, whole: bool) -> Tall
             canary, whose whole life is evidence; what a stable pod did long ago is none.
 
     """
-    total: dict[str, int] = {}
+    total: dict[str, float] = {}
     for instance, counts in now.counts.items():
         if instance.revision != revision:
             continue
@@ -240,16 +259,32 @@ def since(before: Look | None, now: Look, revision: str, *, whole: bool) -> Tall
         if old is None and (before is None or not whole):
             continue
         for name, value in counts.items():
-            total[name] = total.get(name, 0) + max(0, value - (old or {}).get(name, 0))
+            if name == LARGEST:
+                total[name] = max(total.get(name, 0), value)
+            else:
+                total[name] = total.get(name, 0) + max(0, value - (old or {}).get(name, 0))
     slow = {
-        float(name.removeprefix("slow:")): value
+        float(name.removeprefix("slow:")): int(value)
         for name, value in total.items()
         if name.startswith("slow:")
     }
     return Tally(
-        attempts=total.get("attempts", 0),
-        faults=total.get("faults", 0),
-        refused=total.get("refused", 0),
-        answered=total.get("answered", 0),
+        **{name: int(total.get(name, 0)) for name in ("attempts", "faults", "refused", "answered")},
         slow=slow,
+        mirrored=int(total.get("mirrored", 0)),
+        drifted=int(total.get("drifted", 0)),
+        drift=_drift(total) if "mirrored" in total else None,
+    )
+
+
+def _drift(total: Mapping[str, float]) -> Drift:
+    return Drift(
+        values=int(total["values"]),
+        total=total["total"],
+        largest=total[LARGEST],
+        rows=int(total["rows"]),
+        flips=int(total["flips"]),
+        here=total["here"],
+        there=total["there"],
+        skipped=int(total["skipped"]),
     )

@@ -6,6 +6,7 @@ remembers where the counters stand.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from modeldeploy_operator.analysis import judge
@@ -14,6 +15,8 @@ from modeldeploy_operator.evidence import counters
 from modeldeploy_operator.evidence.counters import Look
 from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Memory
+
+NOTHING: Mapping[str, str] = {}
 
 
 class Looks:
@@ -26,15 +29,23 @@ class Looks:
         self._routed: dict[tuple[str, str], tuple[datetime, Look]] = {}
 
     def evidence(
-        self, key: tuple[str, str], look: Look | None, wanted: Wanted, memory: Memory
+        self,
+        key: tuple[str, str],
+        look: Look | None,
+        wanted: Wanted,
+        memory: Memory,
+        unknown: Mapping[str, str] = NOTHING,
     ) -> Evidence | None:
         """
         Compare a look with the last one that was kept; None if none was taken.
+
+        `unknown` maps what checks need to the reason for which it cannot be told.
         """
         if look is None or memory.stable is None or memory.canary is None:
             return None
         stable, canary = memory.stable.revision, memory.canary.revision.revision
         before = self._last.get(key)
+        look = replace(look, vague={**look.vague, **unknown})
         return counters.evidence_of(before, look, wanted.criteria.checks, stable, canary)
 
     def shares(

@@ -56,6 +56,22 @@ class Probe:
         except (KeyError, TypeError):
             return None
 
+    async def control(
+        self, address: str, token: str, method: str, body: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any] | None]:
+        """
+        Ask a server's control port for its shadow target, or set it; status 0 is no answer.
+        """
+        url = f"http://{_host(address)}:{names.CONTROL_PORT}/v1/shadow"
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            async with self._session.request(
+                method, url, json=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            ) as response:
+                return response.status, _decode(await _body(response, LIMIT_BYTES) or b"")
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return 0, None
+
     async def metrics(self, address: str) -> str:
         """
         Ask a server for its metrics; empty where it has none.
@@ -69,16 +85,23 @@ class Probe:
         return None if body is None else _decode(body)
 
     async def _read(self, url: str, limit: int) -> bytes | None:
-        body = bytearray()
         try:
             async with self._session.get(url, timeout=TIMEOUT, allow_redirects=False) as response:
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > limit:
-                        return None
+                return await _body(response, limit)
         except (TimeoutError, aiohttp.ClientError, OSError):
             return None
-        return bytes(body)
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """
+    Read a whole body, unless it is too long.
+    """
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
 
 
 def _decode(body: bytes) -> dict[str, Any] | None:

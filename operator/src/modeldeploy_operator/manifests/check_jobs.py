@@ -15,8 +15,8 @@ from modeldeploy_operator.manifests.template import (
     Images,
     claim_of,
 )
-from modeldeploy_operator.resource import external_spec
-from modeldeploy_operator.resource.external_spec import Job, Replay
+from modeldeploy_operator.resource.checks import external_spec
+from modeldeploy_operator.resource.checks.external_spec import Job, Replay
 from modeldeploy_operator.resource.parts import seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Memory, Revision

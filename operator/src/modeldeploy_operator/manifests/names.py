@@ -22,6 +22,8 @@ ASKED_ANNOTATION = f"{GROUP}/asked"
 GRPC_PORT = 8500
 REST_PORT = 8501
 STATUS_PORT = 8502
+CONTROL_PORT = 8503
+CONTROL = "control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,13 @@ class Owner:
         The name of the Service that leads to a candidate alone.
         """
         return f"{self.name}-preview"
+
+    @property
+    def control(self) -> str:
+        """
+        The name of the Secret for the serving pods' control ports.
+        """
+        return f"{self.name}-control"
 
     def pool(self, revision: str) -> str:
         """

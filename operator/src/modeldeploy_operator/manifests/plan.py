@@ -2,7 +2,7 @@
 The plan: every object that a decision asks for, in the order in which they are applied.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from modeldeploy_operator.manifests import (
     pool,
     router,
     routing,
+    shadow,
 )
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images, build_pod_template
@@ -158,6 +159,16 @@ def _entrance(decision: Decision, ground: Ground) -> list[Manifest]:
     if traffic.gateway and ground.routable and (traffic.routed or shares):
         manifests += gateway.build_routes(owner, traffic.gateway, shares, ground.generation)
     return manifests
+
+
+def needs_token(owner: Owner, manifests: Iterable[Manifest]) -> bool:
+    """
+    Tell whether pods of the plan have a control port, whose secret must be there before them.
+    """
+    return any(
+        manifest["kind"] == "Deployment" and shadow.is_told(manifest["spec"]["template"], owner)
+        for manifest in manifests
+    )
 
 
 def _kept(decision: Decision, ground: Ground) -> list[str]:

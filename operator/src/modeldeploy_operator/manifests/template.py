@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests import names, shadow
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.pool import METADATA
 from modeldeploy_operator.resource.model_spec import Signatures
@@ -72,6 +72,8 @@ def build_pod_template(
     }
     if spec.server.image is None:
         security["runAsUser"] = USER
+        token = {"secretName": owner.control, "defaultMode": 0o440}
+        volumes.append({"name": names.CONTROL, "secret": token})
     pod_labels = owner.selector(names.SERVER, revision.revision)
     return {
         "metadata": {"labels": owner.labels(names.SERVER, revision.revision)},
@@ -93,6 +95,14 @@ def build_pod_template(
             "volumes": volumes,
         },
     }
+
+
+_LAST_ARGS = (
+    "--enable_reload_config_request=false",
+    f"--control_port={names.CONTROL_PORT}",
+    "--control_host=",
+    f"--control_token_file={shadow.PATH}/{shadow.TOKEN}",
+)
 
 
 def claim_of(uri: str) -> str | None:
@@ -183,7 +193,7 @@ def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str
             *(["--max_num_load_retries=0"] if ours else []),
             *spec.server.args,
             # Last, so that nothing undoes it: what a pod serves is what its revision says.
-            *(["--enable_reload_config_request=false"] if ours else []),
+            *(_LAST_ARGS if ours else []),
         ],
         "ports": [
             {"name": "grpc", "containerPort": names.GRPC_PORT},
@@ -201,6 +211,10 @@ def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str
         ],
     }
     if ours:
+        container["ports"].append({"name": names.CONTROL, "containerPort": names.CONTROL_PORT})
+        container["volumeMounts"].append(
+            {"name": names.CONTROL, "mountPath": shadow.PATH, "readOnly": True}
+        )
         container["livenessProbe"] = {
             "httpGet": {"path": "/healthz", "port": "rest"},
             "periodSeconds": 10,

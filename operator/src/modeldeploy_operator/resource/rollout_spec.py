@@ -6,26 +6,20 @@ from typing import Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from modeldeploy_operator.analysis import kinds
 from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
 from modeldeploy_operator.analysis.external import External
 from modeldeploy_operator.analysis.kinds import Kind
-from modeldeploy_operator.resource import external_spec, strategy_spec
-from modeldeploy_operator.resource.external_spec import (
+from modeldeploy_operator.resource import strategy_spec
+from modeldeploy_operator.resource.checks import external_spec
+from modeldeploy_operator.resource.checks.counted_spec import ErrorRate, Latency, Shadow
+from modeldeploy_operator.resource.checks.external_spec import (
     ExternalPart,
     Job,
     Prometheus,
     Replay,
     Web,
 )
-from modeldeploy_operator.resource.parts import (
-    Duration,
-    Part,
-    Percent,
-    rules,
-    seconds,
-    share_of,
-)
+from modeldeploy_operator.resource.parts import Duration, Part, Percent, rule_of, rules, seconds
 from modeldeploy_operator.rollout import weights
 from modeldeploy_operator.rollout.strategy.schedules import Schedule
 from modeldeploy_operator.rollout.strategy.steps import Step
@@ -33,6 +27,7 @@ from modeldeploy_operator.rollout.strategy.steps import Step
 _KINDS = {
     "error_rate": "errorRate",
     "latency": "latency",
+    "shadow": "shadow",
     "prometheus": "prometheus",
     "web": "web",
     "job": "job",
@@ -61,55 +56,6 @@ class RolloutStep(Part):
     )
 
 
-class ErrorRate(Part):
-    """
-    How many requests may fail.
-    """
-
-    model_config = rules(
-        ("has(self.max) || has(self.maxIncrease)", "errorRate needs max, maxIncrease or both")
-    )
-
-    max: Percent | None = Field(
-        None,
-        description="The share that may fail by the server's fault: 5xx, or a gRPC status that "
-        "is one.",
-    )
-    max_increase: Percent | None = Field(
-        None,
-        description="By how much the share of all failures may be above stable's, those that are "
-        "called the client's included.",
-    )
-
-    def terms(self) -> kinds.ErrorRate:
-        """
-        Return the same in the analysis' own terms.
-        """
-        return kinds.ErrorRate(share_of(self.max), share_of(self.max_increase))
-
-
-class Latency(Part):
-    """
-    How many requests may be slow.
-    """
-
-    model_config = rules(
-        ("has(self.share) || has(self.maxIncrease)", "latency needs share, maxIncrease or both")
-    )
-
-    max: Duration = Field(description="A request that takes longer is slow.")
-    share: Percent | None = Field(None, description="The share that may be slow.")
-    max_increase: Percent | None = Field(
-        None, description="By how much the share of slow requests may be above stable's."
-    )
-
-    def terms(self) -> kinds.Latency:
-        """
-        Return the same in the analysis' own terms.
-        """
-        return kinds.Latency(seconds(self.max), share_of(self.share), share_of(self.max_increase))
-
-
 class AnalysisCheck(Part):
     """
     One check of the canary; exactly one kind.
@@ -130,6 +76,9 @@ class AnalysisCheck(Part):
     )
     error_rate: ErrorRate | None = Field(None, description="How many requests may fail.")
     latency: Latency | None = Field(None, description="How many requests may be slow.")
+    shadow: Shadow | None = Field(
+        None, description="How many of stable's requests the canary may answer otherwise."
+    )
     prometheus: Prometheus | None = Field(None, description="A query to a Prometheus.")
     web: Web | None = Field(None, description="A number in what a web server answers.")
     job: Job | None = Field(None, description="A Job that must succeed before any traffic.")
@@ -173,7 +122,8 @@ class Analysis(Part):
         200,
         ge=1,
         le=1_000_000,
-        description="Canary requests that each check must have seen in each step.",
+        description="Requests that each check must have seen in each step: the canary's, or "
+        "those that a shadow has compared.",
     )
     on_no_data: OnNoData = Field(
         OnNoData.WAIT,
@@ -191,7 +141,16 @@ class Analysis(Part):
         default_factory=list,
         description="The checks. A step ends when none has failed and each has seen enough.",
         max_length=8,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            "x-kubernetes-validations": [
+                rule_of(
+                    "self.filter(check, has(check.shadow)).size() <= 1",
+                    "there may be one check of the kind shadow, as a server compares with one",
+                )
+            ],
+        },
     )
 
 

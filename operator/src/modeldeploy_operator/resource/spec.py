@@ -136,7 +136,10 @@ class Resources(Part):
     limits: Quantities = Field(default_factory=dict, description="As in a Pod.")
 
 
-_RESERVED_ARGS = "port|rest_api_port|grpc_socket_path|model_name|model_base_path|model_config_file"
+_RESERVED_ARGS = (
+    "port|rest_api_port|grpc_socket_path|model_name|model_base_path|model_config_file|"
+    "control_port|control_host|control_token_file"
+)
 
 Arg = Annotated[
     str,

@@ -79,11 +79,15 @@ class Trial:
 
         None has a say once somebody asked to skip the analysis, and only a failure has at the step
         that takes all the traffic, as nothing is left to compare with. At a step without traffic
-        no check waits for requests.
+        no check waits for clients' requests.
         """
         if not self._has_a_say(verdict):
             return []
         found = judge.results(self.wanted.criteria, self.canary.analysis, self.canary.step)
+        if verdict is Verdict.WAITING and self.step.weight == 0:
+            checks = self.wanted.criteria.checks
+            idle = {check.name for check in checks if check.what.needs_traffic}
+            found = tuple(result for result in found if result.name not in idle)
         return [result for result in found if result.verdict is verdict]
 
     def external(self, verdict: Verdict) -> list[Found]:
@@ -93,7 +97,7 @@ class Trial:
         What is asked under traffic is not asked at a step without any, where an answer that did
         not come in an earlier step would be waited for in vain.
         """
-        if not self._has_a_say(verdict):
+        if not self._has_a_say(verdict) or (verdict is Verdict.WAITING and not self.step.weight):
             return []
         asked = self.step.weight > 0 or verdict is Verdict.FAILING
         return [found for found in self._found(verdict) if asked or found.before_traffic]
@@ -107,8 +111,6 @@ class Trial:
         return [found for found in self._found(verdict) if found.before_traffic]
 
     def _has_a_say(self, verdict: Verdict) -> bool:
-        if verdict is Verdict.WAITING and self.step.weight == 0:
-            return False
         is_last = self.step.weight == weights.FULL and verdict is not Verdict.FAILING
         return not self.canary.full and not is_last
 

@@ -180,6 +180,13 @@ class Snapshot:
     gateway: Failure | None = None
 
     @property
+    def is_complete(self) -> bool:
+        """
+        Whether every pool has all its pods ready.
+        """
+        return bool(self.pools) and all(p.ready >= p.desired for p in self.pools.values())
+
+    @property
     def confirmed(self) -> bool:
         """
         Whether every ready router has applied the published configuration, and one is there.

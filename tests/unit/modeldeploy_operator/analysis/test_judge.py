@@ -10,7 +10,8 @@ import pytest
 from modeldeploy_operator.analysis import judge
 from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence
 from modeldeploy_operator.analysis.judge import UNSEEN, Analysis, Result, Verdict
-from modeldeploy_operator.analysis.kinds import ErrorRate, Latency, Tally
+from modeldeploy_operator.analysis.kinds import ErrorRate, Latency, Shadow
+from modeldeploy_operator.analysis.tally import Drift, Tally
 from testkit.objects import NOW
 
 ERRORS = Check("errors", ErrorRate(max=0.01, max_increase=0.005))
@@ -149,3 +150,47 @@ def test_a_limit_alone_is_not_compared() -> None:
     assert check.tests == 1
     assert analysis.records[0].base.total == 0
     assert analysis.records[0].wealths == ()
+
+
+DRIFT = Check("drift", Shadow(percent=10, tolerance=0.001, max_mismatch=0.01))
+SHADOWED = Criteria((DRIFT,), min_requests=100)
+
+
+def test_a_shadow_counts_comparisons_and_tells_how_answers_differ() -> None:
+    """
+    Differences add up over looks; the figures stand in the message whatever the verdict.
+    """
+    first = Drift(10, 0.5, 0.25, 10, 1, 1.0, 1.5, 2)
+    tally = Tally(mirrored=60, drifted=0, drift=first)
+    analysis = judge.look(SHADOWED.checks, UNSEEN, Evidence(GOOD, tally), 0, NOW)
+    (result,) = judge.results(SHADOWED, analysis, 0)
+    assert (result.verdict, result.samples) == (Verdict.WAITING, 60)
+    second = Drift(10, 0.5, 0.75, 10, 0, 1.0, 1.5, 0)
+    tally = Tally(mirrored=60, drifted=0, drift=second)
+    analysis = judge.look(SHADOWED.checks, analysis, Evidence(GOOD, tally), 0, NOW)
+    (result,) = judge.results(SHADOWED, analysis, 0)
+    assert (result.verdict, result.value, result.threshold) == (Verdict.PASSING, 0.0, 0.01)
+    assert result.message == (
+        "largest difference 0.75, mean 0.05; 1 of 20 classes flipped; "
+        "1.50 times stable's latency; 2 requests skipped."
+    )
+    tally = Tally(mirrored=100, drifted=50, drift=Drift())
+    analysis = judge.look(SHADOWED.checks, analysis, Evidence(GOOD, tally), 0, NOW)
+    (result,) = judge.results(SHADOWED, analysis, 0)
+    assert result.verdict is Verdict.FAILING
+    assert result.message.startswith(
+        "50 of 220 compared requests were answered otherwise than by stable (22.73%), where at "
+        "most 1.00% may. largest difference 0.75"
+    )
+
+
+def test_a_shadow_needs_no_traffic_and_compares_with_nobody_else() -> None:
+    """
+    Each comparison is with stable already.
+    """
+    what = DRIFT.what
+    assert (what.increase, what.needs, what.needs_traffic) == (None, "shadow", False)
+    assert DRIFT.tests == 1
+    assert what.compared(Tally(mirrored=3, drifted=1)) == what.judged(Tally(mirrored=3, drifted=1))
+    assert ERRORS.what.needs_traffic
+    assert str(Drift()) == ""

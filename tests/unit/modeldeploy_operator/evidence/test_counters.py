@@ -5,7 +5,8 @@ From counters to what happened since the last look.
 import pytest
 
 from modeldeploy_operator.analysis.checks import Check, Evidence
-from modeldeploy_operator.analysis.kinds import ErrorRate, Latency, Tally
+from modeldeploy_operator.analysis.kinds import ErrorRate, Latency
+from modeldeploy_operator.analysis.tally import Tally
 from modeldeploy_operator.evidence import counters
 from modeldeploy_operator.evidence.counters import Instance, Look
 
@@ -13,6 +14,8 @@ METRICS = """
 # TYPE modeldeploy_requests_total counter
 modeldeploy_requests_total{api="predict",code="OK",model="m",version="2"} 90
 modeldeploy_requests_total{api="predict",code="INVALID_ARGUMENT",model="m",version="2"} 7
+modeldeploy_requests_total{api="predict",code="INTERNAL",entrypoint="SHADOW",version="2"} 900
+modeldeploy_request_duration_seconds_count{api="predict",entrypoint="SHADOW"} 900
 modeldeploy_requests_total{api="status",code="NOT_FOUND",model="m",version="2"} 50
 modeldeploy_requests_total{api="classify",code="INTERNAL",model="m",version="2"} 3
 # TYPE modeldeploy_request_duration_seconds histogram

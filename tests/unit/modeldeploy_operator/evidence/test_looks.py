@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from modeldeploy_operator.analysis.checks import Check, Criteria, Evidence
 from modeldeploy_operator.analysis.judge import Analysis
-from modeldeploy_operator.analysis.kinds import ErrorRate, Tally
+from modeldeploy_operator.analysis.kinds import ErrorRate
+from modeldeploy_operator.analysis.tally import Tally
 from modeldeploy_operator.evidence.counters import Instance, Look
 from modeldeploy_operator.evidence.looks import Looks, due
 from modeldeploy_operator.rollout.decision import Wanted

@@ -9,7 +9,7 @@ import pytest
 
 from modeldeploy_operator.manifests import check_jobs
 from modeldeploy_operator.manifests.names import Owner
-from modeldeploy_operator.resource import external_spec
+from modeldeploy_operator.resource.checks import external_spec
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Canary, Memory, Revision
 from testkit.objects import IMAGES, NOW, OWNER, a_spec

@@ -45,6 +45,9 @@ def test_the_server_sees_a_local_path() -> None:
         "--model_base_path=/models/mnist",
         "--max_num_load_retries=0",
         "--enable_reload_config_request=false",
+        "--control_port=8503",
+        "--control_host=",
+        "--control_token_file=/etc/modeldeploy/control/token",
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from modeldeploy_operator.analysis.external import Measurement
 from modeldeploy_operator.evidence import pods as serving
 from modeldeploy_operator.manifests import names
-from modeldeploy_operator.resource.external_spec import ExternalPart, Replay
+from modeldeploy_operator.resource.checks.external_spec import ExternalPart, Replay
 
 Manifest = Mapping[str, Any]
 _OUT_OF_TIME = "DeadlineExceeded"

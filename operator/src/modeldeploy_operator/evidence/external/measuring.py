@@ -18,7 +18,7 @@ from modeldeploy_operator.evidence.external.asking import Asker, AskError
 from modeldeploy_operator.evidence.external.credentials import Secrets
 from modeldeploy_operator.evidence.external.filling import Facts
 from modeldeploy_operator.manifests.names import Owner
-from modeldeploy_operator.resource.external_spec import ExternalPart, Prometheus, Web
+from modeldeploy_operator.resource.checks.external_spec import ExternalPart, Prometheus, Web
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Memory

@@ -10,7 +10,7 @@ import pytest
 from modeldeploy_operator.analysis.external import Measurement
 from modeldeploy_operator.evidence.external import jobs
 from modeldeploy_operator.manifests import names
-from modeldeploy_operator.resource.external_spec import ExternalPart, Job, Replay
+from modeldeploy_operator.resource.checks.external_spec import ExternalPart, Job, Replay
 
 PARTS: dict[str, ExternalPart] = {
     "accuracy": Job.model_validate({"template": {"spec": {"containers": [{"name": "a"}]}}}),
