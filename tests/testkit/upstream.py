@@ -52,7 +52,8 @@ class Identity:
         Answer a predict with who answered it, and what the router said of it.
         """
         pin = headers.get("x-modeldeploy-pin", "")
-        return {"version": self.version, "address": self.address, "path": path, "pin": pin}
+        answer = {"version": self.version, "address": self.address, "path": path, "pin": pin}
+        return answer | {"authorization": headers.get("authorization", "")}
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str], bytes]:

@@ -20,6 +20,7 @@ from modeldeploy_router.shell.knowledge import Knowledge, Known
 from modeldeploy_router.shell.kube import API, Watch
 from modeldeploy_router.shell.listeners import ListenError, Listeners
 from modeldeploy_router.shell.loop import Loop
+from modeldeploy_router.shell.tokens import Tokens, TokensError
 from modeldeploy_router.shell.web import Web
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def main() -> int:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
     try:
         return Router(read_settings(os.environ)).run()
-    except (SettingsError, ListenError, HAProxyError) as error:
+    except (SettingsError, TokensError, ListenError, HAProxyError) as error:
         log.error("%s", error)  # noqa: TRY400  the sentence says it
         return 1
 
@@ -59,7 +60,7 @@ class Router:
         self._haproxy = HAProxy(settings.haproxy, settings.name, _frame(settings), self._end)
         ports = {"rest": settings.rest_port, "grpc": settings.grpc_port}
         self._listeners = Listeners(_bind(settings), ports, settings.keeper)
-        self._loop = Loop(self._haproxy)
+        self._loop = Loop(self._haproxy, _tokens(settings))
         self._knowledge = Knowledge(self._loop.wake)
 
     def run(self) -> int:
@@ -180,6 +181,10 @@ class Router:
             self._stopped.wait(STAND_IN_SECONDS)
 
 
+def _tokens(settings: Settings) -> Tokens | None:
+    return Tokens(settings.tokens) if settings.tokens else None
+
+
 def _frame(settings: Settings) -> Frame:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = (hard - SPARE_DESCRIPTORS) // 2 if hard != resource.RLIM_INFINITY else sys.maxsize
@@ -189,6 +194,7 @@ def _frame(settings: Settings) -> Frame:
         max_connections=min(settings.max_connections, allowed),
         drain_seconds=settings.drain_seconds,
         stop_seconds=settings.stop_seconds,
+        asks_tokens=settings.tokens is not None,
     )
 
 

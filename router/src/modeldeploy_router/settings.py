@@ -24,6 +24,7 @@ class Settings:
     api: tuple[str, int] | None
     account: Path
     routing_file: Path
+    tokens: Path | None
     run: Path
     keeper: Path | None
     bind: str
@@ -69,6 +70,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         routing_file=Path(
             value("MODELDEPLOY_ROUTING_FILE", "/etc/modeldeploy/routing/routing.json")
         ),
+        tokens=Path(tokens) if (tokens := environment.get("MODELDEPLOY_TOKENS_DIR")) else None,
         run=Path(value("MODELDEPLOY_RUN_DIR", "/run/modeldeploy")),
         keeper=Path(keeper) if (keeper := environment.get("MODELDEPLOY_KEEPER")) else None,
         bind=environment.get("MODELDEPLOY_BIND_ADDRESS", ""),

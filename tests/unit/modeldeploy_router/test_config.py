@@ -2,9 +2,19 @@
 The generated configuration: what must stand in it. That HAProxy takes it, the contract tests show.
 """
 
+import hashlib
 import json
 
-from modeldeploy_router.core.config import Content, Frame, render_config, server_arguments
+import pytest
+
+from modeldeploy_router.core.access import token_entries
+from modeldeploy_router.core.config import (
+    Content,
+    Frame,
+    map_text,
+    render_config,
+    server_arguments,
+)
 from modeldeploy_router.core.errors import error_files, router_errors
 
 FRAME = Frame(
@@ -56,7 +66,7 @@ def test_a_new_life_starts_with_what_is_known() -> None:
     assert f"  server ip-10.0.0.1 {first}\n  server ip-10.0.0.2 {second}\n" in text
     # Two protocols, and each slot's backend for what is pinned.
     assert text.count("  server ip-") == 8
-    assert content.map_text == "split a::0:3\n"
+    assert map_text(content.entries) == "split a::0:3\n"
 
 
 def test_every_slot_has_a_backend_of_each_protocol() -> None:
@@ -100,3 +110,22 @@ def test_a_grpc_error_is_a_status() -> None:
     assert head.startswith(
         "HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 14\r\n"
     )
+
+
+def test_hashes_lead_to_clients() -> None:
+    """
+    The map holds each token's SHA-256 as HAProxy writes it, and never the token.
+    """
+    entries = token_entries({"web": b"abc\n", "batch": b" x.y~z/+==  "})
+    assert entries == {
+        hashlib.sha256(b"abc").hexdigest().upper(): "web",
+        hashlib.sha256(b"x.y~z/+==").hexdigest().upper(): "batch",
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"two words", b"a\nb", b"=", "ä".encode(), b"\0"])
+def test_what_is_no_token_opens_nothing(content: bytes) -> None:
+    """
+    An empty value, or one that no client could send, is left out.
+    """
+    assert token_entries({"web": content}) == {}

@@ -153,7 +153,7 @@ def _entrance(decision: Decision, ground: Ground) -> list[Manifest]:
     if traffic.routed:
         manifests += router.build_access(owner)
         manifests.append(router.build_client_service(owner))
-        manifests.append(router.build_deployment(owner, traffic.router, ground.images))
+        manifests.append(router.build_deployment(owner, traffic, ground.images))
         manifests.append(pool.build_budget(owner, owner.router, names.ROUTER))
     shares = None if traffic.routed else decision.routing
     if traffic.gateway and ground.routable and (traffic.routed or shares):

@@ -7,11 +7,13 @@ from typing import Any
 from modeldeploy_operator.manifests import names, pool, template
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images
-from modeldeploy_operator.resource.spec import Router
+from modeldeploy_operator.resource.spec import Router, Traffic
+from modeldeploy_operator.resource.traffic_spec import Auth
 
 GRACE_SECONDS = 60
 ROUTING_PATH = "/etc/modeldeploy/routing"
 STATE_PATH = "/run/modeldeploy"
+TOKENS_PATH = "/etc/modeldeploy/tokens"
 KEEPER = {"name": "MODELDEPLOY_KEEPER", "value": f"{STATE_PATH}/keeper.sock"}
 KEEPER_RESOURCES = {
     "requests": {"cpu": "1m", "memory": "16Mi"},
@@ -82,53 +84,60 @@ def build_access(owner: Owner) -> list[dict[str, Any]]:
     ]
 
 
-def build_deployment(owner: Owner, router: Router, images: Images) -> dict[str, Any]:
+def build_deployment(owner: Owner, traffic: Traffic, images: Images) -> dict[str, Any]:
     """
     Build the Deployment of the router pods.
     """
-    selector = owner.selector(names.ROUTER)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": owner.metadata(owner.router, names.ROUTER),
         "spec": {
-            "replicas": router.replicas,
+            "replicas": traffic.router.replicas,
             "revisionHistoryLimit": 0,
             "strategy": {
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
             },
-            "selector": {"matchLabels": selector},
+            "selector": {"matchLabels": owner.selector(names.ROUTER)},
             "template": {
                 "metadata": {"labels": owner.labels(names.ROUTER)},
-                "spec": {
-                    "serviceAccountName": owner.router,
-                    "automountServiceAccountToken": True,
-                    "enableServiceLinks": False,
-                    "terminationGracePeriodSeconds": GRACE_SECONDS,
-                    "securityContext": {
-                        "runAsNonRoot": True,
-                        "runAsUser": template.USER,
-                        "runAsGroup": template.USER,
-                        "fsGroup": template.USER,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                    },
-                    "topologySpreadConstraints": [
-                        {
-                            "maxSkew": 1,
-                            "topologyKey": "kubernetes.io/hostname",
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                            "labelSelector": {"matchLabels": selector},
-                        }
-                    ],
-                    "containers": [_container(owner, router, images), _keeper(images)],
-                    "volumes": [
-                        {"name": "state", "emptyDir": {"medium": "Memory"}},
-                        {"name": "routing", "configMap": {"name": owner.routing}},
-                    ],
-                },
+                "spec": _pod(owner, traffic, images),
             },
         },
+    }
+
+
+def _pod(owner: Owner, traffic: Traffic, images: Images) -> dict[str, Any]:
+    container = _container(owner, traffic.router, images)
+    volumes: list[dict[str, Any]] = [
+        {"name": "state", "emptyDir": {"medium": "Memory"}},
+        {"name": "routing", "configMap": {"name": owner.routing}},
+    ]
+    if traffic.auth:
+        volumes.append(_tokens(container, traffic.auth))
+    return {
+        "serviceAccountName": owner.router,
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": template.USER,
+            "runAsGroup": template.USER,
+            "fsGroup": template.USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": owner.selector(names.ROUTER)},
+            }
+        ],
+        "containers": [container, _keeper(images)],
+        "volumes": volumes,
     }
 
 
@@ -161,10 +170,27 @@ def _container(owner: Owner, router: Router, images: Images) -> dict[str, Any]:
         },
         "resources": template.resources_of(router.resources),
         "securityContext": template.RESTRICTED,
+        # What a router said last is the message of its failure.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "state", "mountPath": STATE_PATH},
             {"name": "routing", "mountPath": ROUTING_PATH, "readOnly": True},
         ],
+    }
+
+
+def _tokens(container: dict[str, Any], auth: Auth) -> dict[str, Any]:
+    """
+    Let a router ask for the tokens of a Secret, and return the volume that it reads them from.
+
+    The volume is optional: a router without tokens ends, and says why, where the kubelet would wait
+    without a word for a Secret that is missing.
+    """
+    container["env"].append({"name": "MODELDEPLOY_TOKENS_DIR", "value": TOKENS_PATH})
+    container["volumeMounts"].append({"name": "tokens", "mountPath": TOKENS_PATH, "readOnly": True})
+    return {
+        "name": "tokens",
+        "secret": {"secretName": auth.tokens_secret_name, "optional": True},
     }
 
 

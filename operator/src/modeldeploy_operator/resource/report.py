@@ -79,6 +79,9 @@ def _conditions(decision: Decision, wanted: Wanted, seen: Snapshot, into: _Condi
     if seen.gateway:
         accepted = TRUE if seen.gateway.code == "RoutesAccepted" else FALSE
         into.add("RoutesAccepted", accepted, seen.gateway.code, seen.gateway.message)
+    if seen.router_failure:
+        failure = seen.router_failure
+        into.add("RouterFailing", TRUE, failure.code, failure.message)
     if memory.refusal:
         into.add("ActionRefused", TRUE, "ActionRefused", memory.refusal)
 

@@ -24,6 +24,7 @@ from modeldeploy_operator.resource.traffic_spec import (
     MOST_ALSO,
     MOST_KEPT,
     AlsoServed,
+    Auth,
     MatchRule,
     Sticky,
 )
@@ -218,6 +219,7 @@ class Traffic(Part):
     sticky: Sticky | None = Field(
         None, description="By what a client stays with the version that answers it."
     )
+    auth: Auth | None = Field(None, description="Who may send requests; everybody if left out.")
 
     @property
     def routed(self) -> bool:

@@ -169,6 +169,20 @@ class Sticky(Part):
         return self
 
 
+class Auth(Part):
+    """
+    Who may send requests.
+    """
+
+    tokens_secret_name: str = Field(
+        description="A Secret of this namespace with a key for each client, whose value is the "
+        "token that the client sends as `authorization: Bearer TOKEN`. The routers refuse "
+        "everything else.",
+        min_length=1,
+        max_length=253,
+    )
+
+
 def rules_of(match: list[MatchRule], sticky: Sticky | None) -> Rules:
     """
     Return the rules in the rollout's own terms.

@@ -8,6 +8,7 @@ and how much the canary gets; servers are added to and removed from the backends
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modeldeploy_router.core.access import TOKENS_FILE, render_access
 from modeldeploy_router.core.choice import FALLBACK_HEADER, LUA_FILE, SPLIT, render_choice
 from modeldeploy_router.core.errors import NOT_GRPC_FILE, router_errors
 from modeldeploy_router.core.routing import SLOTS
@@ -32,7 +33,7 @@ SERVER_OPTIONS = {
 @dataclass(frozen=True, slots=True)
 class Frame:
     """
-    What the configuration depends on.
+    What the configuration depends on; `asks_tokens` tells whether clients must show one.
     """
 
     run: str
@@ -40,6 +41,7 @@ class Frame:
     max_connections: int
     drain_seconds: float
     stop_seconds: float
+    asks_tokens: bool = False
 
     @property
     def map_file(self) -> str:
@@ -47,6 +49,13 @@ class Frame:
         Return the file that gives the routing map its name, and its first entries.
         """
         return f"{self.run}/routing.map"
+
+    @property
+    def tokens_file(self) -> str:
+        """
+        Return the file that gives the map of tokens its name, and its first entries.
+        """
+        return f"{self.run}/{TOKENS_FILE}"
 
     @property
     def socket(self) -> str:
@@ -59,20 +68,21 @@ class Frame:
 @dataclass(frozen=True, slots=True)
 class Content:
     """
-    What HAProxy starts with: the routing map, and the addresses by slot.
+    What HAProxy starts with: the routing map, the addresses by slot, and the map of tokens.
 
-    It is nothing for a new router, and what is known for one that clients are waiting for.
+    A new router knows the tokens only; one that clients are waiting for, all that is known.
     """
 
     entries: Mapping[str, str] = field(default_factory=dict)
     servers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def map_text(self) -> str:
-        """
-        Return the text of the map's file.
-        """
-        return "".join(f"{key} {value}\n" for key, value in self.entries.items())
+
+def map_text(entries: Mapping[str, str]) -> str:
+    """
+    Write a map as HAProxy reads it from a file: a key and its value on each line.
+    """
+    return "".join(f"{key} {value}\n" for key, value in entries.items())
 
 
 def server_name(address: str) -> str:
@@ -197,13 +207,16 @@ def _refusals(frame: Frame, protocol: str) -> str:
     be sent a second time.
     The map is read after that, so that a request that trickles in goes by the newest weight.
     """
+    access = render_access(protocol, frame.tokens_file) if frame.asks_tokens else ""
     if protocol == "rest":
-        return """  http-request deny status 404 default-errorfiles unless { path_beg -i /v1/ }
+        return f"""{access}
+  http-request deny status 404 default-errorfiles unless {{ path_beg -i /v1/ }}
   http-request wait-for-body time 30s if METH_POST"""
     kind = f"content-type application/json file {frame.run}/{NOT_GRPC_FILE}"
     return f"""  acl is_grpc req.hdr(content-type) -m beg application/grpc
   acl is_reload path /tensorflow.serving.ModelService/HandleReloadConfigRequest
   http-request return status 415 {kind} unless is_grpc
+{access}
   http-request deny status 403 default-errorfiles if is_reload
   http-request wait-for-body time 30s unless {{ path_beg /grpc.reflection. }}"""
 

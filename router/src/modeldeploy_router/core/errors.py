@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 NOT_GRPC_FILE = "not-grpc.json"
+UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,12 @@ def router_errors(name: str) -> tuple[RouterError, ...]:
     look = f"`kubectl describe mdep {name}` says why"
     return (
         RouterError(400, 13, "The router could not read the request: its HTTP is not valid."),
+        RouterError(
+            401,
+            16,
+            "The request shows no token that is known here. Send the header"
+            f" `authorization: Bearer TOKEN` with a token of {name}.",
+        ),
         RouterError(
             403,
             7,
@@ -61,8 +68,9 @@ def rest_file(error: RouterError) -> bytes:
     Render an error as a whole HTTP response with TensorFlow Serving's JSON body.
     """
     body = _json(error.message)
+    challenge = "www-authenticate: Bearer\r\n" if error.status == UNAUTHORIZED else ""
     head = (
-        f"HTTP/1.1 {error.status} {_reason(error.status)}\r\n"
+        f"HTTP/1.1 {error.status} {_reason(error.status)}\r\n{challenge}"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

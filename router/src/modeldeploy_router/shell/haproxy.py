@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from modeldeploy_router.core.choice import LUA_FILE
-from modeldeploy_router.core.config import Content, Frame, render_config
+from modeldeploy_router.core.config import Content, Frame, map_text, render_config
 from modeldeploy_router.core.errors import error_files
 from modeldeploy_router.core.seen import Seen, parse_map, parse_table, servers_in, stat_rows
 
@@ -68,7 +68,8 @@ class HAProxy:
         run = Path(self._frame.run)
         run.mkdir(parents=True, exist_ok=True)
         Path(self._frame.socket).unlink(missing_ok=True)
-        Path(self._frame.map_file).write_text(content.map_text)
+        Path(self._frame.map_file).write_text(map_text(content.entries))
+        Path(self._frame.tokens_file).write_text(map_text(content.tokens))
         shutil.copyfile(Path(__file__).parent.parent / LUA_FILE, run / LUA_FILE)
         for name, answer in error_files(self._name).items():
             (run / name).write_bytes(answer)
@@ -156,13 +157,30 @@ class HAProxy:
         Raises:
             HAProxyError: if HAProxy refuses it.
         """
-        name = self._frame.map_file
+        self._replace(self._frame.map_file, "the routing map", entries)
+
+    def tokens(self) -> dict[str, str]:
+        """
+        Read the map of tokens.
+        """
+        return parse_map(self.command(f"show map {self._frame.tokens_file}"))
+
+    def replace_tokens(self, entries: Mapping[str, str]) -> None:
+        """
+        Put another map of tokens in place of the present one, in the same way.
+
+        Raises:
+            HAProxyError: if HAProxy refuses it.
+        """
+        self._replace(self._frame.tokens_file, "the map of tokens", entries)
+
+    def _replace(self, name: str, what: str, entries: Mapping[str, str]) -> None:
         answer = self.command(f"prepare map {name}")
         if "New version created:" not in answer:
-            raise HAProxyError(f"HAProxy refused to prepare the routing map: {answer.strip()}")
+            raise HAProxyError(f"HAProxy refused to prepare {what}: {answer.strip()}")
         version = answer.rpartition(":")[2].strip()
-        lines = "\n".join(f"{key} {value}" for key, value in entries.items())
-        self._expect_silence(f"add map @{version} {name} <<\n{lines}\n")
+        if entries:
+            self._expect_silence(f"add map @{version} {name} <<\n{map_text(entries)}")
         self._expect_silence(f"commit map @{version} {name}")
 
     def run(self, commands: Iterable[str]) -> None:

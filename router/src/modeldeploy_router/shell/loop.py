@@ -17,6 +17,7 @@ from modeldeploy_router.core.routing import Routing
 from modeldeploy_router.core.seen import Seen, servers_in
 from modeldeploy_router.shell.haproxy import HAProxy, HAProxyError
 from modeldeploy_router.shell.knowledge import Knowledge, Known
+from modeldeploy_router.shell.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Loop:
     """
 
     haproxy: HAProxy
+    tokens: Tokens | None = None
     is_ready: bool = False
     confirmed: Routing | None = None
     _known: Known = field(default_factory=Known)
@@ -60,8 +62,9 @@ class Loop:
         """
         Return what a HAProxy is to start with that clients are waiting for; its counts begin at 0.
         """
+        tokens = self.tokens.entries() if self.tokens else {}
         if known.routing is None:
-            return Content()
+            return Content(tokens=tokens)
         ledger = Ledger()
         ledger.change(known.routing, {})
         with self._lock:
@@ -70,7 +73,7 @@ class Loop:
             # HAProxy's counts begin at 0, and with them the breaker's; what is out stays out.
             self._breaker = replace(self._breaker, samples=())
         servers = {slot: addresses.used for slot, addresses in known.pools.items()}
-        return Content(map_entries(guarded(known.routing, self._breaker)), servers)
+        return Content(map_entries(guarded(known.routing, self._breaker)), servers, tokens)
 
     def run(self, knowledge: Knowledge, stopped: threading.Event) -> None:
         """
@@ -112,6 +115,7 @@ class Loop:
     def _turn(self, known: Known) -> float:
         if known.routing is None:
             return RESTING_SECONDS
+        self._renew_tokens()
         used = {slot: addresses.used for slot, addresses in known.pools.items()}
         seen = self.haproxy.observe()
         self._watch(known.routing, seen)
@@ -128,6 +132,17 @@ class Loop:
         self.is_ready = self.is_ready or self._is_checked(used, known, seen)
         pause = _pause(plan)
         return min(pause, WATCHING_SECONDS) if routing.weight else pause
+
+    def _renew_tokens(self) -> None:
+        """
+        Let HAProxy know the tokens of now; where none is left, it lets nobody in.
+        """
+        if self.tokens is None:
+            return
+        entries = self.tokens.entries()
+        if entries != self.haproxy.tokens():
+            self.haproxy.replace_tokens(entries)
+            log.info("HAProxy knows %d tokens.", len(entries))
 
     def _watch(self, routing: Routing, seen: Seen) -> None:
         """

@@ -23,7 +23,6 @@ MARK = "\x01"
 ALONE = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 BEGIN = "mount -t tmpfs tmpfs /tmp && ip link set lo up"
 READY = "curl --silent --fail --retry 120 --retry-delay 1 --retry-all-errors --max-time 5"
-WAIT = f"{READY} --output /dev/null http://localhost:8501/readyz 2>/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,10 @@ def _program(step: Step) -> str:
     """
     if step.shown is not None or not step.command.startswith("modeldeploy-server --"):
         return step.command
-    return f"{step.command.removesuffix('&').strip()} 1>&2 &\n{WAIT}"
+    port = re.search(r"--rest_api_port=(\d+)", step.command)
+    url = f"http://localhost:{port[1] if port else 8501}/readyz"
+    command = step.command.removesuffix("&").strip()
+    return f"{command} 1>&2 &\n{READY} --output /dev/null {url} 2>/dev/null"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 The plan is the whole set of objects, in the order in which they are applied.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,26 @@ def test_everything_belongs_to_its_owner() -> None:
         assert metadata["namespace"] == "vision"
         assert metadata["ownerReferences"] == [OWNER.reference()]
         assert metadata["labels"]["serving.modeldeploy.io/deployment"] == "mnist"
+
+
+def test_routers_ask_for_tokens() -> None:
+    """
+    Only routers get the Secret of tokens, and only where the spec names one.
+    """
+
+    def routers(**traffic: Any) -> Any:
+        plan = build_plan(STEADY, Ground(OWNER, a_spec(1, traffic=traffic), IMAGES))
+        found = next(m for m in plan if m["kind"] == "Deployment")
+        return found["spec"]["template"]["spec"]
+
+    with_tokens = routers(auth={"tokensSecretName": "clients"})
+    secret = {"secretName": "clients", "optional": True}
+    assert {"name": "tokens", "secret": secret} in with_tokens["volumes"]
+    router, keeper = with_tokens["containers"]
+    mount = next(m for m in router["volumeMounts"] if m["name"] == "tokens")
+    assert {"name": "MODELDEPLOY_TOKENS_DIR", "value": mount["mountPath"]} in router["env"]
+    assert "tokens" not in json.dumps(keeper)
+    assert "tokens" not in json.dumps(routers()).lower()
 
 
 def test_a_lone_canary_holds_no_drain_up() -> None:

@@ -175,6 +175,19 @@ def test_a_refused_action_is_a_condition() -> None:
     assert status["lastHandledAction"] == "promote@v9"
 
 
+def test_a_failing_router_is_a_condition() -> None:
+    """
+    A router that cannot start is told of while the others serve.
+    """
+    steady = replace(WANTED, revision=revision("v1"))
+    seen = _seen(ALL_V1, v1=2)
+    assert "RouterFailing" not in _told(_status(steady, STABLE, seen))
+    failing = replace(seen, router_failure=Failure("ContainerFailed", "The container stopped."))
+    told = _told(_status(steady, STABLE, failing))
+    assert told["RouterFailing"] == ("True", "ContainerFailed")
+    assert told["Ready"] == ("True", "Serving")
+
+
 def test_effective_is_what_every_router_confirmed_last() -> None:
     """
     While routers lag, the effective weight is what was confirmed before.

@@ -64,10 +64,10 @@ GATEWAY_RULES: Any = [
         "traffic.provider Gateway needs traffic.gateway, which names the Gateways",
     ),
     rule_of(
-        "self.provider != 'Gateway' || !(has(self.sticky) || has(self.match) && "
+        "self.provider != 'Gateway' || !(has(self.sticky) || has(self.auth) || has(self.match) && "
         "size(self.match) > 0)",
-        "traffic.sticky and traffic.match are the routers' work: take traffic.provider Router, "
-        "with or without traffic.gateway",
+        "traffic.sticky, traffic.match and traffic.auth are the routers' work: take "
+        "traffic.provider Router, with or without traffic.gateway",
     ),
 ]
 _SPLITS = "(has(self.traffic) && has(self.traffic.provider) && self.traffic.provider == 'Gateway')"
