@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from modeldeploy_runtime.protos import messages
 from testkit.raw_http import post
 
@@ -175,7 +177,15 @@ class Hostile:
     def call(self) -> tuple[str, bytes]:
         """
         Make a gRPC call: a method and the bytes of its message.
+
+        One that happens to be a reload without any model is left out: it unloads all, rightly.
         """
+        made = self._call()
+        while made[0].endswith("/HandleReloadConfigRequest") and _unloads_all(made[1]):
+            made = self._call()
+        return made
+
+    def _call(self) -> tuple[str, bytes]:
         chance = self.random
         method = f"/{chance.choice(METHODS)}"
         if chance.random() < 0.1:
@@ -218,6 +228,18 @@ class Hostile:
             )
             parts.append(head + struct.pack(">I", chance.choice((0, 1, 2, 3, 2**31 + 1))) + payload)
         return b"".join(parts)
+
+
+def _unloads_all(message: bytes) -> bool:
+    """
+    Tell whether a message asks that no model be served.
+    """
+    try:
+        request = messages.ReloadConfigRequest.FromString(message)
+    except DecodeError:
+        return False
+    config = request.config
+    return config.HasField("model_config_list") and not config.model_config_list.config
 
 
 def predict_request(good: Good) -> bytes:
