@@ -10,13 +10,12 @@ import yaml
 from house import repository
 from modeldeploy_operator.cluster.apply import RESOURCES as EVERYWHERE
 from modeldeploy_operator.cluster.apply import ROUTES
-from modeldeploy_operator.handlers import WATCHED_CHILDREN
 from modeldeploy_operator.manifests import router
 from testkit.objects import OWNER
 
 RESOURCES = (*EVERYWHERE, *ROUTES)
 HELPERS = repository.text("charts/modeldeploy/templates/_helpers.tpl")
-MADE = {"get", "list", "create", "patch", "delete"}
+MADE = {"get", "list", "watch", "create", "patch", "delete"}
 
 
 def _rules() -> list[dict[str, Any]]:
@@ -43,20 +42,11 @@ def _group(api_version: str) -> str:
 
 def test_what_the_operator_makes_it_may_make() -> None:
     """
-    Every kind of the plan may be read, applied and removed.
+    Every kind of the plan may be watched, applied and removed.
     """
     rights = _rights()
     for resource in RESOURCES:
         assert rights[(_group(resource.api_version), resource.plural)] >= MADE
-
-
-def test_what_the_operator_watches_it_may_watch() -> None:
-    """
-    Every child that is watched may be.
-    """
-    rights = _rights()
-    for *group, _version, plural in WATCHED_CHILDREN:
-        assert rights[(group[0] if group else "", plural)] >= {"list", "watch"}
 
 
 def test_a_router_gets_no_right_that_the_operator_lacks() -> None:
@@ -87,7 +77,7 @@ def test_no_right_is_left_over() -> None:
         ("", "secrets"): {"create"},
     }
     for right, verbs in _rights().items():
-        assert verbs <= (others[right] if right in others else MADE | {"watch"}), right
+        assert verbs <= others.get(right, MADE), right
         assert right in made or right in others, right
 
 

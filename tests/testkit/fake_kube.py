@@ -86,14 +86,17 @@ class FakeKube:
         Store what is applied; only what the server itself keeps survives.
         """
         self._check("PATCH", path)
-        self.writes.append(("PATCH", path))
         before = self.objects.get(path, {})
+        seen = manifest["metadata"].get("resourceVersion")
+        if seen and (not before or seen != self.version(path)):
+            raise ConflictError(f"{path} has been modified")
+        self.writes.append(("PATCH", path))
         kept = {"status": before["status"]} if "status" in before else {}
         return self.put(path, {**manifest, **kept})
 
     async def send(self, method: str, path: str, body: Manifest) -> Manifest:
         """
-        Create, replace the status, or delete.
+        Create, replace an object or its status, or delete.
         """
         self._check(method, path)
         if method == "POST":
@@ -111,6 +114,8 @@ class FakeKube:
         if body["metadata"]["resourceVersion"] != self.version(target):
             raise ConflictError(f"{target} has been modified")
         self.writes.append((method, path))
+        if path == target:
+            return self.put(target, body)
         return self.put(target, {**self.objects[target], "status": body["status"]})
 
     def version(self, path: str) -> str:

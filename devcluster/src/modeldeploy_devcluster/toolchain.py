@@ -63,6 +63,7 @@ TOOLS = {
             "github.com/traefik/traefik/v3",
             ("github.com/traefik/traefik/v3/pkg/version.Version={version}",),
         ),
+        Tool("kwok", "sigs.k8s.io/kwok"),
     )
 }
 

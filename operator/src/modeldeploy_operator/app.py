@@ -16,18 +16,22 @@ import pydantic
 
 from modeldeploy_operator import handlers
 from modeldeploy_operator.cluster import kube, secrets
-from modeldeploy_operator.cluster.apply import Applier
+from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Applier
 from modeldeploy_operator.cluster.kube import KubeClient
+from modeldeploy_operator.cluster.leases.lease import FencedKube, Lease
+from modeldeploy_operator.cluster.observe import PODS
 from modeldeploy_operator.cluster.shadowing import Shadowing
 from modeldeploy_operator.cluster.tokens import Tokens, find_key
+from modeldeploy_operator.cluster.watching.cached import CachedKube
 from modeldeploy_operator.evidence.external.asking import Asker
 from modeldeploy_operator.evidence.external.measuring import Measurer
 from modeldeploy_operator.evidence.looks import Looks
 from modeldeploy_operator.evidence.probe import Probe
+from modeldeploy_operator.leading import LostLeaseError, lead
 from modeldeploy_operator.queue import WorkQueue
 from modeldeploy_operator.reconcile import Tools, reconcile
 from modeldeploy_operator.settings import Settings, read_settings
-from modeldeploy_operator.telemetry import logs
+from modeldeploy_operator.telemetry import health, logs
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
 
@@ -52,43 +56,56 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    registry = prometheus_client.CollectorRegistry()
-    prometheus_client.ProcessCollector(registry=registry)
-    metrics = Metrics(registry)
-    prometheus_client.start_http_server(settings.metrics_port, registry=registry)
     client = KubeClient(await kube.connect())
+    lease = Lease.named(client, settings.lease, settings.identity)
     key = await find_key(client, settings.own_namespace, settings.key_name)
-
-    def wake(namespace: str, name: str) -> None:
-        queue.ask(namespace, name)
-
     async with aiohttp.ClientSession() as session:
-        tools = Tools(
-            kube=client,
-            probe=(probe := Probe(session)),
-            applier=Applier(client),
-            recorder=Recorder(client),
-            metrics=metrics,
-            images=settings.images,
-            looks=Looks(),
-            measurer=Measurer(
-                Asker(settings.allowed),
-                secrets.reader(client),
-                wake,
-            ),
-            shadowing=Shadowing(probe, Tokens(client, key)),
+        fenced = FencedKube(client, lease.check) if lease else client
+        cached = CachedKube(fenced, client, (*RESOURCES, *ROUTES, PODS), settings.namespace)
+        shadowing = Shadowing(
+            probe := Probe(session), Tokens(cached, key), lease.check if lease else None
         )
-        queue = WorkQueue(
-            _timed(tools), workers=settings.workers, resync_seconds=settings.resync_seconds
+        tools = _tools(settings, client, cached, probe, shadowing)
+        every = settings.resync_seconds
+        queue = WorkQueue(_timed(tools), workers=settings.workers, resync_seconds=every, held=True)
+        cached.on_change(queue.ask)
+        server = await health.serve(
+            settings.liveness_port,
+            lambda: health.ailments(*cached.ages(), client.age(), queue.age()),
         )
         log.info("The operator starts.")
         try:
-            await _operate(settings, queue, stop)
+            await lead(cached, queue, lease, stop, lambda: _operate(settings, queue, stop))
+        except LostLeaseError:
+            sys.exit("The operator lost its lease and ends; it begins anew as a standby.")
         finally:
-            await queue.close()
             await tools.measurer.close()
+            await server.cleanup()
             await client.close()
     log.info("The operator stopped.")
+
+
+def _tools(
+    settings: Settings,
+    client: KubeClient,
+    cached: CachedKube,
+    probe: Probe,
+    shadowing: Shadowing,
+) -> Tools:
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
+    prometheus_client.start_http_server(settings.metrics_port, registry=registry)
+    return Tools(
+        kube=cached,
+        probe=probe,
+        applier=Applier(cached),
+        recorder=Recorder(cached),
+        metrics=Metrics(registry),
+        images=settings.images,
+        looks=Looks(),
+        measurer=Measurer(Asker(settings.allowed), secrets.reader(client), cached.tell),
+        shadowing=shadowing,
+    )
 
 
 def _timed(tools: Tools) -> Callable[[str, str], Awaitable[datetime | None]]:
@@ -120,7 +137,6 @@ async def _operate(settings: Settings, queue: WorkQueue, stop: asyncio.Event) ->
         standalone=True,
         clusterwide=not settings.namespace,
         namespaces=[settings.namespace] if settings.namespace else [],
-        liveness_endpoint=f"http://0.0.0.0:{settings.liveness_port}/healthz",
         stop_flag=stop,
     )
 

@@ -31,6 +31,8 @@ class Settings(BaseModel):
     log_level: str = "INFO"
     resync_seconds: float = 300.0
     workers: int = 8
+    lease: str = Field(default="", pattern=r"^([^/]+/[^/]+)?$")
+    identity: str = ""
     allowed_urls: str = ""
 
     @field_validator("allowed_urls")

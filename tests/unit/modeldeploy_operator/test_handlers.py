@@ -42,21 +42,9 @@ async def test_every_event_asks_for_a_look() -> None:
     assert asked.told == [("ask", "vision", "mnist")] * 4
 
 
-async def test_a_child_asks_for_its_owner() -> None:
-    """
-    An event of a Deployment or a Pod asks for the object that its label names.
-    """
-    asked = Asked()
-    registered = _handlers(asked)
-    labels = {"serving.modeldeploy.io/deployment": "mnist"}
-    for child in ("deployments", "pods"):
-        await registered[child](namespace="vision", labels=labels, name="mnist-v1-x")
-    assert asked.told == [("ask", "vision", "mnist")] * 2
-
-
 def test_kopf_writes_nothing_of_its_own() -> None:
     """
-    No events by kopf, watches that end by themselves, and only our children are watched.
+    No events by kopf, and watches that end by themselves.
     """
     settings = kopf.OperatorSettings()
     handlers.configure(settings)
@@ -64,4 +52,3 @@ def test_kopf_writes_nothing_of_its_own() -> None:
     assert settings.scanning.disabled
     watching = settings.watching
     assert 0 < (watching.server_timeout or 0) < (watching.client_timeout or 0)
-    assert set(settings.watching.label_selectors.values()) == {"serving.modeldeploy.io/deployment"}

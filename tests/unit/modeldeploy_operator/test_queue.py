@@ -205,3 +205,52 @@ async def test_an_object_that_comes_back_while_it_is_found_gone_is_looked_at_aga
         looks.gate.set()
         await _soon()
     assert len(looks.begun) == 2
+
+
+async def test_a_queue_that_is_held_looks_when_it_is_opened() -> None:
+    """
+    What was asked for meanwhile is looked at then, once, and its waiting counts from then.
+    """
+    looks = Looks()
+    work = WorkQueue(looks, workers=8, resync_seconds=1_000, held=True)
+    work.ask("vision", "mnist")
+    work.ask("vision", "mnist")
+    await _soon()
+    assert not looks.begun
+    assert work.age() == 0.0
+    work.open()
+    await _soon()
+    assert looks.begun == [("vision", "mnist")]
+    assert work.age() == 0.0
+    await work.close()
+
+
+async def test_the_queue_knows_how_long_an_object_waits() -> None:
+    """
+    A look that does not end, and one that waits for its turn behind it, have an age.
+    """
+    looks = Looks()
+    looks.gate.clear()
+    async with _queue(looks, workers=1) as work:
+        work.ask("vision", "a")
+        await _soon()
+        assert 0.0 < work.age() < 60.0
+        looks.gate.set()
+        await _soon()
+        assert work.age() == 0.0
+
+
+async def test_closing_ends_also_what_is_asked_for_at_that_moment() -> None:
+    """
+    A question that meets the end is forgotten, and so is every later one; nothing hangs.
+    """
+    looks = Looks()
+    work = WorkQueue(looks, workers=8, resync_seconds=1_000)
+    work.ask("vision", "mnist")
+    await _soon()
+    work.ask("vision", "mnist")
+    async with asyncio.timeout(5):
+        await work.close()
+    work.ask("vision", "mnist")
+    await _soon()
+    assert looks.begun == [("vision", "mnist")]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modeldeploy_operator.cluster.port import ClusterError
+from modeldeploy_operator.cluster.port import ClusterError, NotLeadingError
 from modeldeploy_operator.cluster.shadowing import NO_PORT, Shadowing
 from modeldeploy_operator.cluster.tokens import Tokens, find_key
 from modeldeploy_operator.evidence.looks import Looks
@@ -165,6 +165,25 @@ async def test_a_target_that_a_former_operator_left_is_taken_away(cluster: Clust
     asked = len(cluster.pods.told)
     await cluster.look()
     assert len(cluster.pods.told) == asked
+
+
+async def test_an_operator_that_does_not_lead_tells_no_pod(cluster: Cluster) -> None:
+    """
+    One that was paused and wakes leaves the pods to the operator that leads now.
+    """
+
+    def refuse() -> None:
+        raise NotLeadingError("another one leads")
+
+    cluster.want()
+    await cluster.rest()
+    (address,) = [o["status"]["podIP"] for o in cluster.kube.objects.values() if _serves(o)]
+    cluster.pods.targets[address] = {"name": "of-the-leader"}
+    asleep = Shadowing(cluster.tools.probe, Tokens(cluster.kube, b"key"), refuse)
+    cluster.tools = replace(cluster.tools, looks=Looks(), shadowing=asleep)
+    with pytest.raises(NotLeadingError):
+        await cluster.look()
+    assert cluster.pods.targets == {address: {"name": "of-the-leader"}}
 
 
 def _serves(manifest: dict[str, Any]) -> bool:

@@ -90,6 +90,7 @@ class Applier:
             How many requests changed something.
 
         Raises:
+            ConflictError: Another operator has written the routing since it was seen.
             RefusedError: The API server will not have one of the objects.
             ClusterError: The API server could not be reached, or failed.
 
@@ -104,7 +105,7 @@ class Applier:
             ):
                 continue
             try:
-                await self._write(owner, key, manifest)
+                await self._write(owner, key, manifest, live)
             except RefusedError as error:
                 refusals.append(str(error))
             writes += 1
@@ -183,9 +184,12 @@ class Applier:
             )
         return True
 
-    async def _write(self, owner: Owner, key: Key, manifest: Manifest) -> None:
+    async def _write(
+        self, owner: Owner, key: Key, manifest: Manifest, live: Manifest | None
+    ) -> None:
         path = BY_KIND[key[0]].path(owner.namespace, key[1])
-        written = await self._kube.apply(path, manifest)
+        sent = _guarded(manifest, live) if live and key[0] == "ConfigMap" else manifest
+        written = await self._kube.apply(path, sent)
         self._written[(owner.namespace, owner.name, key)] = (
             _fingerprint(manifest),
             _stamp(written),
@@ -198,6 +202,17 @@ class Applier:
             await self._kube.send("DELETE", path, {"propagationPolicy": "Background"})
         except GoneError:
             return
+
+
+def _guarded(manifest: Manifest, live: Manifest) -> Manifest:
+    """
+    Let a write fail where the object is not what the decision saw.
+
+    Nobody but the operator writes its ConfigMaps, of which one moves the traffic. So an operator
+    that decided before another one took over cannot put an old weight in place of a new one.
+    """
+    version = live["metadata"]["resourceVersion"]
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
 
 
 def _fingerprint(manifest: Manifest) -> str:

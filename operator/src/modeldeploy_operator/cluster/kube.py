@@ -7,7 +7,8 @@ objects pass through unchanged, fields that the models do not know included.
 
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import aiohttp
@@ -16,14 +17,18 @@ from kubernetes.aio import client, config
 from modeldeploy_operator.cluster.port import (
     ClusterError,
     ConflictError,
+    ExpiredError,
     GoneError,
     Manifest,
     RefusedError,
 )
 from modeldeploy_operator.manifests.names import FIELD_MANAGER
 
+Serialized = tuple[str, str, dict[str, str], Any, list[str]]
+"""Method, URL, headers, body and form of a request, as the client wants them."""
+
 TIMEOUT_SECONDS = 15
-HTTP_ERROR, HTTP_NOT_FOUND, HTTP_CONFLICT = 400, 404, 409
+HTTP_ERROR, HTTP_NOT_FOUND, HTTP_CONFLICT, HTTP_EXPIRED = 400, 404, 409, 410
 HTTP_REFUSED = frozenset({400, 403, 413, 422})
 
 
@@ -48,6 +53,13 @@ class KubeClient:
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
+        self._heard = time.monotonic()
+
+    def age(self) -> float:
+        """
+        Tell how many seconds ago the API server last answered anything.
+        """
+        return time.monotonic() - self._heard
 
     async def close(self) -> None:
         """
@@ -91,7 +103,38 @@ class KubeClient:
         query = {} if method == "DELETE" else {"fieldManager": FIELD_MANAGER}
         return await self._request(method, path, query=query, body=body)
 
-    async def _request(
+    async def watch(
+        self, path: str, query: Mapping[str, str], silence: float
+    ) -> AsyncGenerator[Manifest, None]:
+        """
+        Follow the changes of a list, as events; ends when the API server ends it.
+
+        Raises:
+            ExpiredError: The version to go on from is too old.
+            ClusterError: It refused, could not be reached, or was silent for so many seconds.
+
+        """
+        timeout = aiohttp.ClientTimeout(sock_connect=TIMEOUT_SECONDS, sock_read=silence)
+        request = await self._prepare("GET", path, query=query)
+        rest = b""
+        try:
+            response = await self._api.call_api(*request, _request_timeout=timeout)
+            try:
+                if response.status >= HTTP_ERROR:
+                    _answer("GET", path, response.status, await response.read())
+                self._answered()
+                async for chunk in response.response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield json.loads(line)
+            finally:
+                response.response.close()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise ClusterError(
+                f"The API server did not answer a watch of {path}: {type(error).__name__} {error}."
+            ) from error
+
+    async def _prepare(
         self,
         method: str,
         path: str,
@@ -99,8 +142,8 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         body: Manifest | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Manifest:
-        request = await self._api.param_serialize(
+    ) -> Serialized:
+        return await self._api.param_serialize(
             method=method,
             resource_path=path,
             query_params=list((query or {}).items()),
@@ -112,6 +155,20 @@ class KubeClient:
             body=body,
             auth_settings=["BearerToken"],
         )
+
+    def _answered(self) -> None:
+        self._heard = time.monotonic()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Manifest:
+        request = await self._prepare(method, path, query=query, body=body, headers=headers)
         try:
             response = await self._api.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
             text = await response.read()
@@ -119,6 +176,7 @@ class KubeClient:
             raise ClusterError(
                 f"The API server did not answer {method} {path}: {type(error).__name__} {error}."
             ) from error
+        self._answered()
         return _answer(method, path, response.status, text)
 
 
@@ -134,6 +192,8 @@ def _answer(method: str, path: str, status: int, text: bytes) -> Manifest:
         raise GoneError(sentence)
     if status == HTTP_CONFLICT:
         raise ConflictError(sentence)
+    if status == HTTP_EXPIRED:
+        raise ExpiredError(sentence)
     if status in HTTP_REFUSED:
         raise RefusedError(sentence)
     raise ClusterError(sentence)

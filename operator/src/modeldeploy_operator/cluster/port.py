@@ -5,7 +5,9 @@ What the operator asks of a cluster, and how it fails.
     ├── ConflictError         somebody wrote in between; look again
     ├── GoneError             the object is not there
     │   └── ObjectGoneError   the ModelDeployment itself is not there
+    ├── ExpiredError          a watch's version is too old; list again
     ├── RefusedError          an object is not valid, or not allowed
+    ├── NotLeadingError       another operator leads; this one writes nothing
     └── NameTakenError        an object of that name exists and is not ours
 """
 
@@ -40,9 +42,21 @@ class ObjectGoneError(GoneError):
     """
 
 
+class ExpiredError(ClusterError):
+    """
+    The version that a watch was to go on from is too old.
+    """
+
+
 class RefusedError(ClusterError):
     """
     The API server will not have an object: it is not valid, or not allowed.
+    """
+
+
+class NotLeadingError(ClusterError):
+    """
+    Another operator leads, or may lead by now.
     """
 
 
@@ -66,9 +80,18 @@ class Resource:
         """
         Return the path of the kind in a namespace, or of one object.
         """
-        root = "/api" if "/" not in self.api_version else "/apis"
-        path = f"{root}/{self.api_version}/namespaces/{namespace}/{self.plural}"
+        path = f"{self._root}/namespaces/{namespace}/{self.plural}"
         return f"{path}/{name}" if name else path
+
+    def everywhere(self) -> str:
+        """
+        Return the path of the kind in all namespaces.
+        """
+        return f"{self._root}/{self.plural}"
+
+    @property
+    def _root(self) -> str:
+        return f"{'/apis' if '/' in self.api_version else '/api'}/{self.api_version}"
 
 
 class Kube(Protocol):

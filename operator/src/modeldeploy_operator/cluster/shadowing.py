@@ -6,7 +6,7 @@ this process' life whether an earlier one left a target behind.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check
@@ -34,11 +34,16 @@ Target = dict[str, Any]
 class Shadowing:
     """
     Brings the targets of pods about, and remembers why that did not work.
+
+    `check` fails where another operator leads: a pod is told by the one that leads.
     """
 
-    def __init__(self, probe: Probe, tokens: Tokens) -> None:
+    def __init__(
+        self, probe: Probe, tokens: Tokens, check: Callable[[], None] | None = None
+    ) -> None:
         self._probe = probe
         self._tokens = tokens
+        self._check = check
         self._problems: dict[tuple[str, str], str] = {}
         self._refused: set[tuple[str, str]] = set()
         self._clear: dict[tuple[str, str], str] = {}
@@ -107,6 +112,8 @@ class Shadowing:
         token, key = self._tokens.of(owner), (owner.namespace, owner.name)
         status, answer = await self._probe.control(address, token, "GET")
         if status == OK and (answer or {}).get("target") != target:
+            if self._check:
+                self._check()
             method = "DELETE" if target is None else "PUT"
             status, answer = await self._probe.control(address, token, method, target)
         if status == OK:

@@ -185,3 +185,20 @@ async def test_a_refused_deletion_is_an_error() -> None:
         await Applier(kube).apply(OWNER, [], {key_of(_service()): _service()})
     kube.refuse("DELETE", f"{SERVICES}/mnist", GoneError("gone"))
     assert await Applier(kube).apply(OWNER, [], {key_of(_service()): _service()}) == 1
+
+
+async def test_an_old_decision_does_not_move_traffic() -> None:
+    """
+    A routing that another operator has written since is not written over.
+    """
+    kube = FakeKube()
+    applier = Applier(kube)
+    metadata = OWNER.metadata(OWNER.routing, "router")
+    routing = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
+    await applier.apply(OWNER, [routing], {})
+    seen = _children(kube)
+    await applier.apply(OWNER, [{**routing, "data": {"a": "2"}}], seen)
+    with pytest.raises(ConflictError):
+        await Applier(kube).apply(OWNER, [{**routing, "data": {"a": "3"}}], seen)
+    [stored] = kube.objects.values()
+    assert stored["data"] == {"a": "2"}

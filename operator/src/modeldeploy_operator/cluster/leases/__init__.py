@@ -1,0 +1,3 @@
+"""
+Who of several operators acts.
+"""

@@ -1,0 +1,3 @@
+"""
+What belongs to ModelDeployments, in memory: watches, and the door that answers from them.
+"""
