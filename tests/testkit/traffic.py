@@ -62,8 +62,9 @@ class Rest:
 
     protocol = "rest"
 
-    def __init__(self, host: str, model: str, port: int = 8501) -> None:
+    def __init__(self, host: str, model: str, port: int = 8501, **headers: str) -> None:
         self._client = RestClient(host, port)
+        self._headers = headers
         self._path = f"/v1/models/{model}:predict"
 
     async def predict(self, seen: Seen) -> None:
@@ -72,7 +73,7 @@ class Rest:
         """
         try:
             status, headers, body = await asyncio.wait_for(
-                self._client.send("POST", self._path, BODY), 30
+                self._client.send("POST", self._path, BODY, **self._headers), 30
             )
         except (OSError, EOFError, TimeoutError) as error:
             self._client.close()
@@ -97,8 +98,9 @@ class Grpc:
 
     protocol = "grpc"
 
-    def __init__(self, host: str, model: str, port: int = 8500) -> None:
+    def __init__(self, host: str, model: str, port: int = 8500, **metadata: str) -> None:
         self._client = GrpcClient(host, port)
+        self._metadata = metadata
         request = messages.PredictRequest()
         request.model_spec.name = model
         request.inputs["x"].dtype = 1
@@ -111,7 +113,7 @@ class Grpc:
         Send one request and count what came of it.
         """
         try:
-            body = await self._client.call(PREDICT, self._body)
+            body = await self._client.call(PREDICT, self._body, **self._metadata)
         except grpc.aio.AioRpcError as error:
             seen.failed(self.protocol, f"{error.code().name} {error.details()}")
             return
@@ -153,11 +155,17 @@ class Traffic:
     """
 
     def __init__(
-        self, host: str, model: str, *, pause: float = 0.04, ports: tuple[int, int] = (8501, 8500)
+        self,
+        host: str,
+        model: str,
+        *,
+        pause: float = 0.04,
+        ports: tuple[int, int] = (8501, 8500),
+        **headers: str,
     ) -> None:
         self.seen = Seen()
-        self._clients: list[Client] = [Rest(host, model, ports[0]) for _ in range(4)]
-        self._clients += [Grpc(host, model, ports[1]) for _ in range(2)]
+        self._clients: list[Client] = [Rest(host, model, ports[0], **headers) for _ in range(4)]
+        self._clients += [Grpc(host, model, ports[1], **headers) for _ in range(2)]
         self._pause = pause
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
