@@ -90,7 +90,7 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     decision = decide(wanted, memory, seen, now)
     interfaces, decision = await learn(tools.probe, owner, spec, decision, observed)
     ground = Ground(owner, spec, tools.images, observed.kept, observed.digests)
-    ground = replace(ground, routable=observed.routable, interfaces=interfaces)
+    ground = replace(ground, reach=observed.reach, interfaces=interfaces)
     manifests = plan.build_plan(decision, plan.complete(ground, wanted.revision, decision, seen))
     trouble = await _find_trouble(tools, owner, manifests, observed.children)
     status = reporting.status_of(body, decision, wanted, seen, now, trouble)

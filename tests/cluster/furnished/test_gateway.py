@@ -4,11 +4,14 @@ Behind a real Gateway, Traefik: in front of the routers, and instead of them.
 
 import json
 import logging
+import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from modeldeploy_operator.evidence.pods import is_ready
 from testkit.cluster import (
     MODEL,
     Cluster,
@@ -129,6 +132,41 @@ def test_a_gateway_splits_by_weights_and_no_router_runs() -> None:
         await deployed.delete()
 
     play(scenario)
+
+
+def test_the_provider_changes_under_load_there_and_back() -> None:
+    """
+    The routers go once the routes carry the weights, and the weights once routers are ready.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        host = await _address()
+        deployed = await given(cluster, "changed", traffic=_little(BEHIND))
+        await deployed.until_condition("RoutesAccepted", "True", "RoutesAccepted", 60)
+        async with Traffic(host, MODEL, ports=PORTS) as traffic:
+            await traffic.answered()
+            for provider, routers in (("Gateway", 0), ("Router", 2)):
+                began = time.monotonic()
+                await deployed.patch({"spec": {"traffic": {"provider": provider}}})
+                await until(provider, partial(_settled, deployed, routers), 90)
+                log.info("%s after %.1f s", provider, time.monotonic() - began)
+                await traffic.answered()
+        assert traffic.seen.failures == []
+        log.info("%d requests, none failed", sum(map(traffic.seen.total, ("rest", "grpc"))))
+        await deployed.delete()
+
+    play(scenario)
+
+
+async def _settled(deployed: Deployed, routers: int) -> bool:
+    """
+    Tell whether just so many routers are there, all ready, and the routes lead where they should.
+    """
+    pods = await deployed.cluster.pods(deployed.name, "router")
+    path = "/apis/gateway.networking.k8s.io/v1"
+    [route] = await deployed.cluster.children(path, "httproutes", deployed.name)
+    ours = route["spec"]["rules"][0]["backendRefs"][0]["name"] == deployed.name
+    return len(pods) == routers and all(map(is_ready, pods)) and ours == bool(routers)
 
 
 def test_a_gateway_that_refuses_is_told_of() -> None:

@@ -5,7 +5,7 @@ Observing: everything that a pass looks at, read once.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,10 @@ from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Key, key_of
 from modeldeploy_operator.cluster.port import GoneError, Kube, Manifest, Resource
 from modeldeploy_operator.evidence import pods, routers
 from modeldeploy_operator.evidence.counters import Look
-from modeldeploy_operator.evidence.gateway import carried
+from modeldeploy_operator.evidence.gateway import carried, is_changing
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests.gateway import Reach
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
 from modeldeploy_operator.manifests.pool import UNCHECKED, WAIVED
@@ -43,7 +44,7 @@ class Observation:
     routed: Look
     look: Look | None = None
     checking: Sequence[Manifest] = ()
-    routable: bool = False
+    reach: Reach = field(default_factory=Reach)
 
 
 async def observe(
@@ -71,9 +72,8 @@ async def observe(
     deployments = _deployments(own)
     kept = _kept(children, deployments)
     errors = await _load_errors(probe, spec.model_name(owner.name), by_revision, kept)
-    asked = await asyncio.gather(
-        *(probe.router_status(pod["status"]["podIP"]) for pod in router_pods)
-    )
+    addressed = (pod["status"]["podIP"] for pod in router_pods)
+    asked = await asyncio.gather(*map(probe.router_status, addressed))
     published = parse_routing(children.get(("ConfigMap", owner.routing), {}))
     interfaces = _interfaces(owner, children)
     seen = Snapshot(
@@ -89,13 +89,14 @@ async def observe(
         kept={revision: record.version for revision, record in kept.items()},
     )
     seen = carried(seen, owner, spec.traffic, (children, routable), now)
+    reach = Reach(routable, is_changing(owner, spec.traffic, children, seen))
     digests = _digests(owner, children, by_revision, kept)
     routed, look = looking.routed(router_pods, asked), None
     if checks:
         look = await looking.look(probe, routed, by_revision, checks, alone=not spec.traffic.routed)
     addresses, checking = _addresses(by_revision), [pod for pod in living if _checks(pod)]
     seen_so = (seen, children, kept, digests, interfaces, addresses)
-    return Observation(*seen_so, routed, look, checking, routable)
+    return Observation(*seen_so, routed, look, checking, reach)
 
 
 def _deployments(own: Iterable[Manifest]) -> dict[str, Manifest]:

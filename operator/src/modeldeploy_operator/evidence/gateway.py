@@ -64,6 +64,26 @@ def carried(
     return replace(seen, routers=(Router(generation, up),), router_failure=refusal)
 
 
+def is_changing(
+    owner: Owner, traffic: Traffic, children: Mapping[Key, Manifest], seen: Snapshot
+) -> bool:
+    """
+    Tell whether another provider is wanted than the one that clients still come in by.
+
+    The one goes when the other has confirmed the published configuration, and not before.
+    """
+    if traffic.gateway is None or seen.confirmed:
+        return False
+    if traffic.routed:
+        return GENERATION_ANNOTATION in _annotations(children.get((HTTP, owner.name), {}))
+    return ("Deployment", owner.router) in children
+
+
+def _annotations(route: Manifest) -> Mapping[str, str]:
+    found: Mapping[str, str] = route.get("metadata", {}).get("annotations", {})
+    return found
+
+
 def _confirms(
     routes: list[Manifest], generation: int, refusal: Failure | None, now: datetime
 ) -> bool:
@@ -71,8 +91,7 @@ def _confirms(
     Tell whether the published configuration was accepted, and long enough ago.
     """
     written = [
-        r["metadata"].get("annotations", {}).get(GENERATION_ANNOTATION) == str(generation)
-        for r in routes
+        _annotations(route).get(GENERATION_ANNOTATION) == str(generation) for route in routes
     ]
     return refusal is None and all(written) and all(_written(r) + DELAY <= now for r in routes)
 

@@ -5,6 +5,7 @@ With the routers they lead to the Service that clients use. Without, they lead t
 themselves, and carry the weights: ten-thousandths, as everywhere.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from modeldeploy_operator.manifests import names
@@ -12,6 +13,22 @@ from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.resource import GROUP
 from modeldeploy_operator.resource.optional.gateway_spec import Gateway
 from modeldeploy_operator.rollout.snapshot import Routing
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """
+    By what clients can come in now.
+
+    Attributes:
+        routable: Whether the cluster knows the routes of the Gateway API.
+        changing: Whether another provider takes over from one that clients still come in by.
+
+    """
+
+    routable: bool = False
+    changing: bool = False
+
 
 API = "gateway.networking.k8s.io/v1"
 HTTP, GRPC = "HTTPRoute", "GRPCRoute"

@@ -51,7 +51,7 @@ class Ground:
         kept: Revision to its record, the wanted one included.
         digests: Revision to the digest of its model, once a pod has fetched it.
         generation: The number that the routing configuration has, or is to have.
-        routable: Whether the cluster knows the routes of the Gateway API.
+        reach: By what clients can come in now.
         interfaces: Revision to what it is compared with, for those that are.
 
     """
@@ -62,7 +62,7 @@ class Ground:
     kept: Mapping[str, Kept] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
-    routable: bool = False
+    reach: gateway.Reach = field(default_factory=gateway.Reach)
     interfaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -147,16 +147,18 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
 def _entrance(decision: Decision, ground: Ground) -> list[Manifest]:
     """
     Build what clients come in by: the routers, the routes of a Gateway, or both.
+
+    Where one takes over from the other both are there, and the routes do without the routers.
     """
-    owner, traffic = ground.owner, ground.spec.traffic
+    owner, traffic, reach = ground.owner, ground.spec.traffic, ground.reach
     manifests: list[Manifest] = []
-    if traffic.routed:
+    if traffic.routed or reach.changing:
         manifests += router.build_access(owner)
         manifests.append(router.build_client_service(owner))
         manifests.append(router.build_deployment(owner, traffic, ground.images))
         manifests.append(pool.build_budget(owner, owner.router, names.ROUTER))
-    shares = None if traffic.routed else decision.routing
-    if traffic.gateway and ground.routable and (traffic.routed or shares):
+    shares = decision.routing if reach.changing or not traffic.routed else None
+    if traffic.gateway and reach.routable and (traffic.routed or shares):
         manifests += gateway.build_routes(owner, traffic.gateway, shares, ground.generation)
     return manifests
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modeldeploy_operator.evidence.gateway import DELAY, carried
+from modeldeploy_operator.evidence.gateway import DELAY, carried, is_changing
 from modeldeploy_operator.manifests.gateway import build_routes
 from modeldeploy_operator.manifests.names import FIELD_MANAGER
 from modeldeploy_operator.resource.spec import Traffic
@@ -153,3 +153,19 @@ def test_routes_that_are_not_written_yet_are_pending() -> None:
     seen = carried(SEEN, OWNER, BEHIND, ({}, True), NOW)
     assert seen.gateway
     assert (seen.gateway.code, seen.routers) == ("RoutesPending", ())
+
+
+def test_a_provider_goes_once_the_other_has_confirmed() -> None:
+    """
+    Routers stay until the Gateway carries the weights, and the weights until a router is ready.
+    """
+    ours: dict[tuple[str, str], Any] = {("Deployment", "mnist-router"): {}}
+    waits = carried(SEEN, OWNER, BEHIND, (found(*GOOD, written=NOW), True), NOW)
+    assert is_changing(OWNER, BEHIND, {**found(*GOOD, written=NOW), **ours}, waits)
+    assert not is_changing(OWNER, BEHIND, found(*GOOD, written=NOW), waits)
+    done = carried(SEEN, OWNER, BEHIND, (found(*GOOD), True), NOW)
+    assert not is_changing(OWNER, BEHIND, {**found(*GOOD), **ours}, done)
+    assert is_changing(OWNER, IN_FRONT, found(*GOOD), SEEN)
+    assert not is_changing(OWNER, IN_FRONT, found(*GOOD), OURS)
+    assert not is_changing(OWNER, IN_FRONT, {}, SEEN)
+    assert not is_changing(OWNER, Traffic(), found(*GOOD), SEEN)

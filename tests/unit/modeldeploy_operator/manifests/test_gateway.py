@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from modeldeploy_operator.manifests.gateway import GENERATION_ANNOTATION, GRPC_MATCHES, url_of
+from modeldeploy_operator.manifests.gateway import (
+    GENERATION_ANNOTATION,
+    GRPC_MATCHES,
+    Reach,
+    url_of,
+)
 from modeldeploy_operator.manifests.plan import Ground, build_plan
 from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.memory import Memory
@@ -24,12 +29,14 @@ SLOTS = {"a": "r1", "b": "r2"}
 SHARED = replace(STEADY, routing=Routing(SLOTS, "r1", "r2", 1))
 
 
-def planned(decision: Decision, *, routable: bool = True, **traffic: Any) -> list[dict[str, Any]]:
+def planned(
+    decision: Decision, *, routable: bool = True, changing: bool = False, **traffic: Any
+) -> list[dict[str, Any]]:
     """
     Build the plan of a deployment behind a Gateway.
     """
     spec = a_spec(traffic={"gateway": GATEWAY, **traffic})
-    ground = Ground(OWNER, spec, IMAGES, generation=7, routable=routable)
+    ground = Ground(OWNER, spec, IMAGES, generation=7, reach=Reach(routable, changing))
     return list(build_plan(decision, ground))
 
 
@@ -91,8 +98,22 @@ def test_no_route_is_written_where_it_cannot_be() -> None:
     assert routes(planned(SHARED, routable=False)) == {}
     assert routes(planned(STEADY, provider="Gateway")) == {}
     spec = a_spec(traffic={"gateway": {"parentRefs": [{"name": "public"}]}})
-    plan = build_plan(SHARED, Ground(OWNER, spec, IMAGES, routable=True))
+    plan = build_plan(SHARED, Ground(OWNER, spec, IMAGES, reach=Reach(routable=True)))
     assert "hostnames" not in routes(list(plan))["HTTPRoute"]["spec"]
+
+
+@pytest.mark.parametrize("provider", ["Router", "Gateway"])
+def test_where_a_provider_takes_over_both_ways_lead_in(provider: str) -> None:
+    """
+    The routers run, and the routes do without them, whichever of the two comes or goes.
+    """
+    plan = planned(SHARED, changing=True, provider=provider)
+    assert {r["name"] for r in routes(plan)["HTTPRoute"]["spec"]["rules"][0]["backendRefs"]} == {
+        "mnist-r1",
+        "mnist-r2",
+    }
+    assert [m["kind"] for m in plan if m["metadata"]["name"] == "mnist-router"]
+    assert [m for m in plan if (m["kind"], m["metadata"]["name"]) == ("Service", "mnist")]
 
 
 def test_no_client_reloads_a_server_through_a_gateway() -> None:
