@@ -79,9 +79,12 @@ class Store:
         changed = self._drop(key) if known is not None and self._owners[key] != owner else set()
         if not owner[1]:
             return changed
-        kept = {name: value for name, value in metadata.items() if name != "managedFields"}
         self._owners[key] = owner
-        self._objects.setdefault(owner, {})[key[1]] = {**self._common, **item, "metadata": kept}
+        self._objects.setdefault(owner, {})[key[1]] = {
+            **self._common,
+            **item,
+            "metadata": _slim(metadata),
+        }
         return changed | {owner}
 
     def remove(self, namespace: str, name: str, uid: str) -> set[Owned]:
@@ -109,6 +112,19 @@ class Store:
         if not found:
             del self._objects[owner]
         return {owner}
+
+
+def _slim(metadata: Manifest) -> Manifest:
+    """
+    Forget which fields somebody manages, and keep who wrote when.
+    """
+    if "managedFields" not in metadata:
+        return metadata
+    writers = [
+        {name: value for name, value in entry.items() if name != "fieldsV1"}
+        for entry in metadata["managedFields"]
+    ]
+    return {**metadata, "managedFields": writers}
 
 
 def _newer(item: Manifest, version: str) -> bool:
