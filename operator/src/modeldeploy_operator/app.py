@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import aiohttp
-import kopf
 import prometheus_client
 import pydantic
 
@@ -75,7 +74,9 @@ async def _run(settings: Settings) -> None:
         )
         log.info("The operator starts.")
         try:
-            await lead(cached, queue, lease, stop, lambda: _operate(settings, queue, stop))
+            await lead(
+                cached, queue, lease, stop, lambda: handlers.run(queue.ask, settings.namespace)
+            )
         except LostLeaseError:
             sys.exit("The operator lost its lease and ends; it begins anew as a standby.")
         finally:
@@ -121,24 +122,6 @@ def _timed(tools: Tools) -> Callable[[str, str], Awaitable[datetime | None]]:
         return again
 
     return look
-
-
-async def _operate(settings: Settings, queue: WorkQueue, stop: asyncio.Event) -> None:
-    """
-    Run kopf, which watches, in this process's own event loop.
-    """
-    registry = kopf.OperatorRegistry()
-    handlers.register(registry, queue)
-    kopf_settings = kopf.OperatorSettings()
-    handlers.configure(kopf_settings)
-    await kopf.operator(
-        registry=registry,
-        settings=kopf_settings,
-        standalone=True,
-        clusterwide=not settings.namespace,
-        namespaces=[settings.namespace] if settings.namespace else [],
-        stop_flag=stop,
-    )
 
 
 if __name__ == "__main__":

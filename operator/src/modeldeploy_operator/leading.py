@@ -32,62 +32,58 @@ async def lead(
     operate: Callable[[], Awaitable[None]],
 ) -> None:
     """
-    Run until told to stop.
+    Run until told to stop, until the lease is lost, or until `operate` ends.
+
+    The lease is given up as soon as nothing is written any more, so that nobody waits for the rest.
 
     Raises:
         LostLeaseError: The lease was lost; a new process begins as a standby.
 
     """
-    tasks = {asyncio.create_task(stop.wait()), asyncio.create_task(cached.run())}
-    turn = asyncio.create_task(_act(cached, queue, lease, stop, operate))
+    held = asyncio.Event()
+    stopping, watching = asyncio.create_task(stop.wait()), asyncio.create_task(cached.run())
+    holding = asyncio.create_task(_hold(cached, lease, held))
+    acting = asyncio.create_task(_act(cached, queue, held, operate))
+    tasks = (holding, acting, watching, stopping)
     try:
-        await asyncio.wait({*tasks, turn}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stop.set()  # kopf ends by itself then
         await queue.close()
-        await _end(turn, seconds=1.2 * GRACE_SECONDS if queue.opened else 0)
-        for task in tasks:
-            await _end(task, seconds=0)
+        await _end(holding)
         if lease:
             await lease.release()
-    for task in (turn, *tasks):  # the turn says best what happened, and may end after the others
+        for task in tasks:
+            await _end(task)
+    for task in tasks:
         if not task.cancelled():
             task.result()
+
+
+async def _hold(cached: CachedKube, lease: Lease | None, held: asyncio.Event) -> None:
+    """
+    Lead, once the memory is filled, until another one does.
+    """
+    await cached.filled()
+    if lease is None:
+        held.set()
+        await asyncio.Event().wait()
+        return
+    await lease.acquire()
+    held.set()
+    await lease.keep()
+    raise LostLeaseError
 
 
 async def _act(
     cached: CachedKube,
     queue: WorkQueue,
-    lease: Lease | None,
-    stop: asyncio.Event,
+    held: asyncio.Event,
     operate: Callable[[], Awaitable[None]],
 ) -> None:
-    await cached.filled()
-    if lease is None:
-        queue.open()
-        await operate()
-        return
-    await lease.acquire()
-    keeping = asyncio.create_task(lease.keep())
-    acting = asyncio.create_task(_renew_and_operate(cached, queue, operate))
-    try:
-        await asyncio.wait({keeping, acting}, return_when=asyncio.FIRST_COMPLETED)
-        if keeping.done():
-            keeping.result()
-            stop.set()
-            raise LostLeaseError
-        acting.result()
-    finally:
-        await _end(acting, seconds=GRACE_SECONDS if queue.opened else 0)
-        await _end(keeping, seconds=0)
-
-
-async def _renew_and_operate(
-    cached: CachedKube, queue: WorkQueue, operate: Callable[[], Awaitable[None]]
-) -> None:
     """
-    Begin with all that the last leader has written.
+    Act while the lease is held, and begin with all that the last leader has written.
     """
+    await held.wait()
     while True:
         try:
             await cached.renew()
@@ -99,11 +95,9 @@ async def _renew_and_operate(
     await operate()
 
 
-async def _end(task: asyncio.Task[Any], seconds: float) -> None:
+async def _end(task: asyncio.Task[Any]) -> None:
     """
-    Give a task some time to end by itself, then cancel it; what it fails with is known by then.
+    Cancel a task and wait for its end; what it fails with is told later.
     """
-    if not task.done() and seconds:
-        await asyncio.wait({task}, timeout=seconds)
     task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait({task}, timeout=GRACE_SECONDS)

@@ -119,8 +119,8 @@ def test_of_two_operators_one_acts_and_the_other_takes_over_at_once(
     assert _healthy(plane, "first")
     assert _healthy(plane, "second")
     assert not _leads(plane, "second")
-    assert plane.stop("first") == 0
     stopped = time.monotonic()
+    assert plane.stop("first") == 0
     _until("the second leads", lambda: _leads(plane, "second"))
     assert time.monotonic() - stopped < 8
     _want(plane, 1, replicas=3)
