@@ -144,13 +144,11 @@ async def test_a_graceful_stop_fails_nothing(
     call = rpc.call("/tensorflow.serving.PredictionService/Predict", x_test_delay="3")
     flying = asyncio.gather(slow, call)
     async with Leaving(router) as seen:
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(until, lambda: seen.total > 50, "clients are answered")
         router.process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.2)
-        assert not router.is_ready()
+        await asyncio.to_thread(until, lambda: not router.is_ready(), "it is not ready", 2)
         answers = await flying
     assert answers[0][0] == 200
-    assert seen.total > 50
     assert not seen.failures
     assert await asyncio.to_thread(router.process.wait, 12) == 0
 
