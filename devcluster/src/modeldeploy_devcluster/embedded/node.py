@@ -81,11 +81,20 @@ def clear(settings: Settings) -> None:
     """End both nodes and undo what the kernel does not undo by itself; safe to repeat."""
     for number in (2, 1):
         clear_processes(settings.node(number))
-    if Path(f"/sys/class/net/{settings.link}").exists():
-        run("ip", "link", "delete", settings.link)
+    _remove_link(Path(f"/sys/class/net/{settings.link}"))
     for number in (2, 1):
         remove_cgroups(settings.node(number))
     _remove_mount_points(settings)
+
+
+def _remove_link(link: Path) -> None:
+    """Delete a network link; the kernel may do so at the same moment, as its namespace has gone."""
+    try:
+        if link.exists():
+            run("ip", "link", "delete", link.name)
+    except DevclusterError:
+        if link.exists():
+            raise
 
 
 def clear_processes(settings: Settings) -> None:
