@@ -135,9 +135,11 @@ def _is_compared(wanted: Wanted, memory: Memory) -> bool:
     return bool(memory.canary and not memory.canary.withdrawal and _check(wanted))
 
 
-def _check(wanted: Wanted) -> Check | None:
-    checks = wanted.criteria.checks
-    return next((check for check in checks if isinstance(check.what, Shadow)), None)
+def _check(wanted: Wanted) -> tuple[Check, Shadow] | None:
+    for check in wanted.criteria.checks:
+        if isinstance(check.what, Shadow):
+            return check, check.what
+    return None
 
 
 def _target(
@@ -146,13 +148,14 @@ def _target(
     """
     Find whom stable's pods are to ask: the canary, once a pod of it is ready.
     """
-    check, canary = _check(wanted), memory.canary
-    if check is None or canary is None or canary.withdrawal:
+    found, canary = _check(wanted), memory.canary
+    if found is None or canary is None or canary.withdrawal:
         return None
+    check, what = found
     revision = canary.revision.revision
     if not observed.seen.ready(revision):
         return None
-    return shadow.build_target(owner, model, revision, check, target_name(revision, check))
+    return shadow.build_target(owner, model, revision, what, target_name(revision, check))
 
 
 def _reachable(owner: Owner, observed: Observation, revision: str | None = None) -> list[str]:

@@ -5,7 +5,6 @@ Whom stable's pods ask the same as their clients asked them, and the secret that
 import base64
 from typing import Any
 
-from modeldeploy_operator.analysis.checks import Check
 from modeldeploy_operator.analysis.kinds import Shadow
 from modeldeploy_operator.manifests import names
 from modeldeploy_operator.manifests.names import Owner
@@ -14,13 +13,10 @@ TOKEN = "token"  # noqa: S105 - the key in a Secret
 PATH = "/etc/modeldeploy/control"
 
 
-def build_target(owner: Owner, model: str, canary: str, check: Check, name: str) -> dict[str, Any]:
+def build_target(owner: Owner, model: str, canary: str, what: Shadow, name: str) -> dict[str, Any]:
     """
     Build what a pod's control port takes: the canary's pods by their headless Service.
     """
-    what = check.what
-    if not isinstance(what, Shadow):
-        raise TypeError("only a check of the kind shadow has a target")
     return {
         "name": name,
         "model": model,
