@@ -94,7 +94,7 @@ async def test_an_equal_canary_passes_before_it_gets_traffic(cluster: Cluster) -
     assert (target["model"], target["percent"], target["tolerance"]) == ("mnist", 10.0, 0.01)
     check = _check(cluster)
     assert (check["verdict"], check["value"], check["threshold"]) == ("Passing", "0.00%", "1.00%")
-    assert "largest difference 0.75, mean 0" in check["message"]
+    assert "Largest difference 0.75, mean 0" in check["message"]
     assert "1.50 times stable's latency" in check["message"]
     assert cluster.status["canary"]["weight"]["effective"] == "0%"
     cluster.annotate(f"promote@{revision_of(2)}")

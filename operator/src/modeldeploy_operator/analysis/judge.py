@@ -203,7 +203,8 @@ def _result(check: Check, record: Record | None, min_requests: int) -> Result:
     elif record.in_step < min_requests:
         verdict = Verdict.WAITING
         message = f"{record.in_step} of {min_requests} requests of this step have been seen."
-    message = " ".join(filter(None, (message, f"{record.drift}." if record.drift else "")))
+    if record.drift and (told := str(record.drift)):
+        message = f"{message} {told[0].upper()}{told[1:]}.".strip()
     return Result(check.name, verdict, value, threshold, record.in_step, message)
 
 

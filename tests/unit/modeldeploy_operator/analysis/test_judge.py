@@ -171,7 +171,7 @@ def test_a_shadow_counts_comparisons_and_tells_how_answers_differ() -> None:
     (result,) = judge.results(SHADOWED, analysis, 0)
     assert (result.verdict, result.value, result.threshold) == (Verdict.PASSING, 0.0, 0.01)
     assert result.message == (
-        "largest difference 0.75, mean 0.05; 1 of 20 classes flipped; "
+        "Largest difference 0.75, mean 0.05; 1 of 20 classes flipped; "
         "1.50 times stable's latency; 2 requests skipped."
     )
     tally = Tally(mirrored=100, drifted=50, drift=Drift())
@@ -180,7 +180,7 @@ def test_a_shadow_counts_comparisons_and_tells_how_answers_differ() -> None:
     assert result.verdict is Verdict.FAILING
     assert result.message.startswith(
         "50 of 220 compared requests were answered otherwise than by stable (22.73%), where at "
-        "most 1.00% may. largest difference 0.75"
+        "most 1.00% may. Largest difference 0.75"
     )
 
 

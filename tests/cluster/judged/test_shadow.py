@@ -50,7 +50,7 @@ def test_a_drifting_canary_is_stopped_before_anybody_gets_its_answers() -> None:
         _only_stable_answered(traffic.seen)
         assert chapter["version"] == str(DRIFTING)
         assert "answered otherwise than by stable (100.00%)" in chapter["message"]
-        assert "largest difference 1, mean 1" in chapter["message"]
+        assert "Largest difference 1, mean 1" in chapter["message"]
         assert (await deployed.condition("Stalled"))["reason"] == "CheckFailed"
         assert (await deployed.status())["stable"]["version"] == "1"
         await deployed.delete()
