@@ -17,7 +17,7 @@ ROWS = {
     "row-9": "All, the latest, or named versions are served, as a policy says.",
     "row-10": "A package adds a source or a loader by registering it.",
     "row-14": "Traffic moves between versions by percentages, step by step, and back.",
-    "row-15": "Requests are balanced over instances, whose number is set by hand.",
+    "row-15": "Requests are balanced over instances, whose number is set by hand or by load.",
     "row-16": "Latency, throughput and errors are metrics, by model and version.",
     "row-17": "It runs alone, in a container and in Kubernetes.",
     "row-18": "A version whose interface would break the clients of another is told apart.",

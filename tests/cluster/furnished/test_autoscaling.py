@@ -23,7 +23,7 @@ from testkit.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600, func_only=True)]
 
 RESOURCES = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 
@@ -52,6 +52,7 @@ async def _sizes(deployed: Deployed) -> dict[str, int]:
     return {revision: item["spec"]["replicas"] for revision, item in found.items()}
 
 
+@pytest.mark.requirement("row-15")
 def test_load_in_mid_canary_scales_both_versions_up_and_fails_no_request() -> None:
     """
     The autoscaler writes replicas; stable grows to it, the canary to its share of it.
@@ -86,6 +87,7 @@ def test_load_in_mid_canary_scales_both_versions_up_and_fails_no_request() -> No
     play(scenario)
 
 
+@pytest.mark.requirement("row-15")
 def test_scaling_to_zero_and_back_is_a_word_of_kubectl() -> None:
     """
     `kubectl scale` reaches nought, which rests the autoscaler, and wakes both up again.

@@ -26,7 +26,7 @@ from testkit.traffic import Grpc, Rest, Traffic, send_many
 
 log = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600, func_only=True)]
 
 PUBLIC: dict[str, Any] = {
     "apiVersion": "gateway.networking.k8s.io/v1",

@@ -25,7 +25,7 @@ from testkit.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600, func_only=True)]
 
 FIRST, SECOND = "devcluster", "devcluster-2"
 PATIENCE = 30.0
