@@ -188,6 +188,19 @@ def test_a_failing_router_is_a_condition() -> None:
     assert told["Ready"] == ("True", "Serving")
 
 
+@pytest.mark.parametrize(
+    ("code", "status"), [("RoutesAccepted", "True"), ("RoutesPending", "False")]
+)
+def test_what_gateways_say_is_a_condition(code: str, status: str) -> None:
+    """
+    It is there only where routes were asked for, and changes nothing about the others.
+    """
+    seen = replace(_seen(ALL_V1, v1=2), gateway=Failure(code, "It says so."))
+    told = _told(_status(replace(WANTED, revision=revision("v1")), STABLE, seen))
+    assert told.pop("RoutesAccepted") == (status, code)
+    assert told == {"Ready": ("True", "Serving"), "Promoted": ("True", "Promoted")}
+
+
 def test_effective_is_what_every_router_confirmed_last() -> None:
     """
     While routers lag, the effective weight is what was confirmed before.
