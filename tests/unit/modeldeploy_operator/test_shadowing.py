@@ -118,6 +118,25 @@ async def test_a_drifting_canary_is_aborted_before_it_gets_traffic(cluster: Clus
     assert cluster.pods.targets == {}
 
 
+async def test_a_blue_green_candidate_is_compared_before_the_switch(cluster: Cluster) -> None:
+    """
+    A drifting one is never switched to; an equal one is once it was compared often enough.
+    """
+    analysis = {"interval": "0s", "minRequests": 100, "checks": [DRIFT]}
+    rollout = {"strategy": "BlueGreen", "analysis": analysis, "blueGreen": {"hold": "1h"}}
+    cluster.want(replicas=2, rollout=rollout)
+    await cluster.rest()
+    cluster.pods.mismatching[revision_of(2)] = 0.5
+    cluster.want(2, replicas=2, rollout=rollout)
+    while await cluster.look():
+        assert (cluster.status.get("canary") or {}).get("weight", {}).get("desired") != "100%"
+    assert cluster.status["history"][0]["outcome"] == "Aborted"
+    cluster.want(3, replicas=2, rollout=rollout)
+    await _until(cluster, "Holding")
+    assert cluster.status["canary"]["weight"]["effective"] == "100%"
+    assert _check(cluster)["samples"] >= 100
+
+
 async def test_without_comparisons_a_step_without_traffic_waits(cluster: Cluster) -> None:
     """
     A check that needs clients' requests waits for none there; a shadow does.
