@@ -135,7 +135,7 @@ _BEHIND = {"provider": "Gateway", "gateway": {"parentRefs": [{"name": "public"}]
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": {"uri": "ftp://models/x"}}, "spec.model.uri"),
-    ({"model": {"version": "latest"}}, "spec.model.version"),
+    ({"model": {"version": "newest"}}, "spec.model.version"),
     ({"model": {"name": "other"}}, "spec.model.name is immutable"),
     ({"replicas": -1}, "spec.replicas"),
     ({"analysis": {}}, 'unknown field "spec.analysis"'),

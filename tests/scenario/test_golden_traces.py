@@ -11,6 +11,7 @@ import pytest
 
 from modeldeploy_operator.analysis.checks import Check, Criteria, OnNoData
 from modeldeploy_operator.analysis.kinds import ErrorRate, Shadow
+from modeldeploy_operator.resource.latest.following import UNKNOWN
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 from modeldeploy_operator.rollout.snapshot import Failure
 from testkit.trace import Tracer
@@ -42,6 +43,21 @@ def first_deploy() -> Tracer:
     """
     story = Tracer(a_world())
     story.turns(8)
+    return story
+
+
+def version_awaited() -> Tracer:
+    """
+    Nothing runs before a version is known; then it takes all traffic as any first revision does.
+    """
+    world = a_world()
+    world.want(revision=UNKNOWN)
+    story = Tracer(world)
+    story.turns(3)
+    story.say("version v1 is found")
+    world.want("v1")
+    story.turns(8)
+    assert world.memory.stable == revision("v1")
     return story
 
 
@@ -434,6 +450,7 @@ def no_requests_needed() -> Tracer:
 STORIES: list[Story] = [
     routers_away,
     first_deploy,
+    version_awaited,
     canary_promoted,
     half_percent,
     approval,

@@ -143,7 +143,8 @@ class FakePods:
     questions. `refused` maps a revision to the report with which its fetch fails, `warned` to the
     warning of one that is fetched all the same; `mute` lets no pod tell its signatures. `targets`
     is whom pods were told to compare with, by their address, and `mismatching` the share of answers
-    of a revision that differ; `deaf` pods refuse to be told.
+    of a revision that differ; `deaf` pods refuse to be told. `findings` is what a
+    watcher answers, if it does.
     """
 
     def __init__(self, kube: FakeKube, namespace: str = "vision") -> None:
@@ -161,6 +162,7 @@ class FakePods:
         self.mismatching: dict[str, float] = {}
         self.deaf = False
         self.told: list[tuple[str, str]] = []
+        self.findings: dict[str, Any] | None = None
         self.lag = False
         self._served = 0
 
@@ -233,6 +235,7 @@ class FakePods:
         app.router.add_get("/v1/models/{model}/versions/{version}", self._model_status)
         app.router.add_get("/v1/models/{model}/versions/{version}/metadata", self._metadata)
         app.router.add_route("*", "/v1/shadow", self._shadow)
+        app.router.add_get("/findings", self._findings)
         app.router.add_get("/monitoring/prometheus/metrics", self._metrics)
         return app
 
@@ -305,6 +308,11 @@ class FakePods:
             self.targets.pop(address, None)
         self.told.append((request.method, address))
         return web.json_response({"target": self.targets.get(address)})
+
+    async def _findings(self, _request: web.Request) -> web.Response:
+        if self.findings is None:
+            raise web.HTTPServiceUnavailable
+        return web.json_response(self.findings)
 
     async def _metadata(self, request: web.Request) -> web.Response:
         if self.mute:

@@ -43,7 +43,7 @@ class Cluster:
     registry: prometheus_client.CollectorRegistry
     noted: int = field(default=0)
 
-    def want(self, version: int = 1, **changes: Any) -> None:
+    def want(self, version: int | str = 1, **changes: Any) -> None:
         """
         Write the object, as a user does.
         """

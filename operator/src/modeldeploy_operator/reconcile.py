@@ -6,7 +6,7 @@ operators that overlap, the late one fails there, before it has done anything.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pydantic
@@ -30,11 +30,13 @@ from modeldeploy_operator.manifests import plan
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Ground
 from modeldeploy_operator.manifests.template import Images
+from modeldeploy_operator.resource.latest.following import follow
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.resource.status import load_memory
 from modeldeploy_operator.resource.wanted import read_wanted
 from modeldeploy_operator.rollout.decide import decide
 from modeldeploy_operator.rollout.decision import Note
+from modeldeploy_operator.telemetry import search
 from modeldeploy_operator.telemetry import status as reporting
 from modeldeploy_operator.telemetry.events import Recorder
 from modeldeploy_operator.telemetry.metrics import Metrics
@@ -81,19 +83,20 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     except pydantic.ValidationError as error:
         await reporting.refuse_spec(tools.kube, tools.recorder, body, error)
         return None
-    wanted = read_wanted(body, spec)
     memory, now = load_memory(body.get("status") or {}), datetime.now(UTC)
-    checks = due(wanted, memory, now)
-    observed = await observe(tools.kube, tools.probe, owner, spec, checks, now)
+    spec, following = follow(spec, name, body.get("status") or {}, memory)
+    wanted = read_wanted(body, spec, following)
+    observed = await observe(tools.kube, tools.probe, owner, spec, due(wanted, memory, now), now)
     about = About(owner, spec, wanted, memory, now)
     seen = see(tools.looks, tools.measurer, about, observed, tools.shadowing.problems(owner))
     decision = decide(wanted, memory, seen, now)
     interfaces, decision = await learn(tools.probe, owner, spec, decision, observed)
-    ground = Ground(owner, spec, tools.images, observed.kept, observed.digests)
-    ground = replace(ground, reach=observed.reach, interfaces=interfaces)
+    records = (observed.kept, observed.digests, 0, observed.reach, interfaces, following)
+    ground = Ground(owner, spec, tools.images, *records)
     manifests = plan.build_plan(decision, plan.complete(ground, wanted.revision, decision, seen))
     trouble = await _find_trouble(tools, owner, manifests, observed.children)
     status = reporting.status_of(body, decision, wanted, seen, now, trouble)
+    status, found, later = search.tell(status, body, following, observed.findings, now)
     body = await reporting.write_status(tools.kube, body, status)
     tools.metrics.finished(namespace, name, memory.history, decision.memory.history)
     tools.looks.keep((namespace, name), observed.look)
@@ -101,12 +104,12 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
         await tools.recorder.tell(body, (trouble,))
     if trouble and trouble.reason == NAME_TAKEN:
         raise NameTakenError(trouble.message)
-    await tools.recorder.tell(body, decision.notes)
+    await tools.recorder.tell(body, (*decision.notes, *found))
     await tools.shadowing.prepare(owner, manifests, observed)
     await tools.applier.apply(owner, manifests, observed.children)
     await tools.shadowing.follow(owner, spec.model_name(name), wanted, decision.memory, observed)
     tools.metrics.observe(namespace, name, decision)
-    return now if trouble else decision.look_again_at
+    return now if trouble else search.earlier(decision.look_again_at, later)
 
 
 async def _read(tools: Tools, namespace: str, name: str) -> Manifest:

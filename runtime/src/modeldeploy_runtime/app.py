@@ -1,9 +1,9 @@
 """
 The program: ``modeldeploy-server``, also installed as ``tensorflow_model_server``.
 
-Without a sub-command it serves; ``fetch`` gets a version from a storage, ``inspect`` describes one,
-and ``replay`` asks a server what another one was asked.  Each imports only what it needs, as these
-must start fast.
+Without a sub-command it serves; ``fetch`` gets a version from a storage, ``watch`` says which are
+complete there, ``inspect`` describes one, and ``replay`` asks a server what another one was asked.
+Each imports only what it needs, as these must start fast.
 """
 
 import logging
@@ -46,6 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["fetch"]:
             return _fetch(arguments[1:])
+        if arguments[:1] == ["watch"]:
+            return _watch(arguments[1:])
         if arguments[:1] == ["inspect"]:
             return _inspect(arguments[1:])
         if arguments[:1] == ["replay"]:
@@ -73,6 +75,14 @@ def _judge(folder: Path, request: "Request") -> str:
     from modeldeploy_runtime.inspection import gate  # noqa: PLC0415 - few fetches need it
 
     return gate.judge(folder, request)
+
+
+def _watch(arguments: Sequence[str]) -> int:
+    from modeldeploy_runtime.watching import command  # noqa: PLC0415 - the server needs none of it
+
+    # A process with the number 1 ignores a SIGTERM for which it has no handler.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    return command.run(arguments)
 
 
 def _inspect(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 The wires between the programs: what one writes is what the other reads.
 """
 
+import json
 from collections.abc import Mapping
 from functools import reduce
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from modeldeploy_operator.evidence import pods
 from modeldeploy_operator.evidence.counters import Instance, of_pod, of_router
 from modeldeploy_operator.evidence.routers import router_of
+from modeldeploy_operator.evidence.watchers import SILENT, findings_of
 from modeldeploy_operator.manifests.routing import KEY, build_routing
 from modeldeploy_operator.manifests.template import build_pod_template
+from modeldeploy_operator.manifests.watcher import build_watcher
+from modeldeploy_operator.resource.latest import findings as operators
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision
 from modeldeploy_operator.rollout.snapshot import Failure, Router, Routing
@@ -23,6 +27,7 @@ from modeldeploy_router.core.breaker import Breaker
 from modeldeploy_router.core.config import PROTOCOLS, server_name
 from modeldeploy_router.core.report import Report, status_document
 from modeldeploy_router.core.seen import Server
+from modeldeploy_runtime import flags
 from modeldeploy_runtime import settings as runtime_settings
 from modeldeploy_runtime.fetching import command
 from modeldeploy_runtime.fetching import report as fetching
@@ -30,6 +35,8 @@ from modeldeploy_runtime.fetching.errors import PERMANENT, Code
 from modeldeploy_runtime.inspection import gate
 from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.telemetry.metrics import Metrics as RuntimeMetrics
+from modeldeploy_runtime.watching import command as watching
+from modeldeploy_runtime.watching.findings import Findings
 from testkit.objects import IMAGES, OWNER, a_container, a_pod, a_spec
 
 ARCHITECTURE = (Path(__file__).parent.parent.parent.parent / "ARCHITECTURE.md").read_text(
@@ -247,6 +254,40 @@ def test_the_fetch_takes_the_arguments_that_it_gets(tmp_path: Path) -> None:
     digest = pods.digest_of([a_pod(first=(a_container("fetch", terminated=ended),))])
     assert digest is not None
     assert digest.startswith("sha256:")
+
+
+def test_the_watcher_takes_the_arguments_that_it_gets() -> None:
+    """
+    Every argument of the watcher's container is one that the runtime knows.
+    """
+    spec = ModelDeploymentSpec.model_validate({"model": {"uri": "pvc://claim", "version": 1}})
+    pod = build_watcher(OWNER, spec.model, IMAGES)["spec"]["template"]["spec"]
+    first, *arguments = pod["containers"][0]["args"]
+    assert first == "watch"
+    request = flags.parse(arguments, watching.Request)
+    times = [float(request.poll_interval), float(request.settle_period)]
+    assert (times, request.port) == ([60.0, 10.0], 8504)
+
+
+def test_the_operator_reads_what_a_watcher_found() -> None:
+    """
+    Versions, what others lack, and why a look failed arrive.
+    """
+    found = Findings(
+        looked=True,
+        complete=("2", "1"),
+        incomplete={"3": "It lacks files."},
+        code="StorageUnavailable",
+        message="It is away.",
+    )
+    assert findings_of(json.loads(found.to_json())) == operators.Findings(
+        looked=True,
+        complete=("2", "1"),
+        incomplete=(("3", "It lacks files."),),
+        code="StorageUnavailable",
+        message="It is away.",
+    )
+    assert findings_of(json.loads(Findings().to_json())) == SILENT
 
 
 def test_the_fetch_checks_the_recorded_digest(

@@ -13,7 +13,7 @@ from modeldeploy_operator.analysis.checks import Check
 from modeldeploy_operator.cluster import looking
 from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Key, key_of
 from modeldeploy_operator.cluster.port import GoneError, Kube, Manifest, Resource
-from modeldeploy_operator.evidence import pods, routers
+from modeldeploy_operator.evidence import pods, routers, watchers
 from modeldeploy_operator.evidence.counters import Look
 from modeldeploy_operator.evidence.gateway import carried, is_changing
 from modeldeploy_operator.evidence.probe import Probe
@@ -23,6 +23,7 @@ from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
 from modeldeploy_operator.manifests.pool import UNCHECKED, WAIVED
 from modeldeploy_operator.manifests.routing import parse_routing
+from modeldeploy_operator.resource.latest.findings import Findings
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Snapshot
 
@@ -45,6 +46,7 @@ class Observation:
     look: Look | None = None
     checking: Sequence[Manifest] = ()
     reach: Reach = field(default_factory=Reach)
+    findings: Findings = watchers.SILENT
 
 
 async def observe(
@@ -90,13 +92,13 @@ async def observe(
     )
     seen = carried(seen, owner, spec.traffic, (children, routable), now)
     reach = Reach(routable, is_changing(owner, spec.traffic, children, seen))
+    told = await watchers.ask(probe, _those(living, names.WATCHER))
     digests = _digests(owner, children, by_revision, kept)
     routed, look = looking.routed(router_pods, asked), None
     if checks:
         look = await looking.look(probe, routed, by_revision, checks, alone=not spec.traffic.routed)
-    addresses, checking = _addresses(by_revision), [pod for pod in living if _checks(pod)]
-    seen_so = (seen, children, kept, digests, interfaces, addresses)
-    return Observation(*seen_so, routed, look, checking, reach)
+    seen_so = (seen, children, kept, digests, interfaces, _addresses(by_revision))
+    return Observation(*seen_so, routed, look, _those(living, names.CHECK), reach, told)
 
 
 def _deployments(own: Iterable[Manifest]) -> dict[str, Manifest]:
@@ -107,9 +109,10 @@ def _deployments(own: Iterable[Manifest]) -> dict[str, Manifest]:
     }
 
 
-def _checks(pod: Manifest) -> bool:
-    component: str = pod["metadata"]["labels"].get(names.COMPONENT_LABEL, "")
-    return component == names.CHECK
+def _those(found: Iterable[Manifest], component: str) -> list[Manifest]:
+    return [
+        pod for pod in found if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == component
+    ]
 
 
 def _interfaces(owner: Owner, children: Mapping[Key, Manifest]) -> dict[str, Mapping[str, str]]:

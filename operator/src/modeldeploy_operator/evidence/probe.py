@@ -44,6 +44,12 @@ class Probe:
             return None
         return None
 
+    async def findings(self, address: str) -> dict[str, Any] | None:
+        """
+        Ask a watcher pod for what it found.
+        """
+        return await self._get(f"http://{_host(address)}:{names.FINDINGS_PORT}/findings")
+
     async def metadata(self, address: str, model: str, version: str) -> str | None:
         """
         Ask a server for the signatures of a version; None if it does not tell them as JSON.

@@ -16,6 +16,7 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "modeldeploy"
 SERVER = "server"
 ROUTER = "router"
+WATCHER = "watcher"
 CHECK = "check"
 CHECK_LABEL = f"{GROUP}/check"
 ASKED_ANNOTATION = f"{GROUP}/asked"
@@ -24,6 +25,7 @@ REST_PORT = 8501
 STATUS_PORT = 8502
 CONTROL_PORT = 8503
 CONTROL = "control"
+FINDINGS_PORT = 8504
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,13 @@ class Owner:
         The name of the router's Deployment, ServiceAccount, Role, RoleBinding and budget.
         """
         return f"{self.name}-router"
+
+    @property
+    def watcher(self) -> str:
+        """
+        The name of the Deployment that looks for versions.
+        """
+        return f"{self.name}-watcher"
 
     @property
     def routing(self) -> str:

@@ -15,10 +15,12 @@ from modeldeploy_operator.manifests import (
     router,
     routing,
     shadow,
+    watcher,
 )
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images, build_pod_template
 from modeldeploy_operator.resource import revisions
+from modeldeploy_operator.resource.latest.following import Following
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.memory import Revision
@@ -53,6 +55,7 @@ class Ground:
         generation: The number that the routing configuration has, or is to have.
         reach: By what clients can come in now.
         interfaces: Revision to what it is compared with, for those that are.
+        following: The version that `latest` stands for; None where the spec names a version.
 
     """
 
@@ -64,16 +67,18 @@ class Ground:
     generation: int = 0
     reach: gateway.Reach = field(default_factory=gateway.Reach)
     interfaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    following: Following | None = None
 
 
 def complete(ground: Ground, wanted: Revision, decision: Decision, seen: Snapshot) -> Ground:
     """
     Add the records of the wanted revisions and the number of the routing configuration.
 
-    A template is rendered only while it may still change what runs.
+    A template is rendered only while it may still change what runs, and once a version is known.
     """
     kept = ground.kept
-    for spec in (ground.spec, *revisions.also_specs(ground.spec)):
+    known = ground.following is None or bool(ground.following.version)
+    for spec in (*((ground.spec,) if known else ()), *revisions.also_specs(ground.spec)):
         revision = wanted if spec is ground.spec else revisions.revision_of(spec, ground.owner.name)
         if revision.revision not in kept or revision.revision not in ground.digests:
             data = {
@@ -133,15 +138,27 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         manifests.append(pool.build_deployment(owner, named, record.data["template"], replicas))
         name = owner.pool(revision)
         manifests.append(pool.build_budget(owner, name, names.SERVER, revision))
-    if decision.preview is not None:
-        manifests.append(pool.build_preview(owner, decision.preview))
-    if ground.spec.autoscaling:
-        manifests.append(autoscaler.build_autoscaler(owner, ground.spec.autoscaling))
+    manifests += _optional(decision, ground)
     manifests += _entrance(decision, ground)
     manifests += check_jobs.build_jobs(
         owner, ground.spec, ground.images, decision.memory, decision.jobs
     )
     return tuple(manifests)
+
+
+def _optional(decision: Decision, ground: Ground) -> list[Manifest]:
+    """
+    Build what only some specs ask for, each in one object.
+    """
+    owner, spec = ground.owner, ground.spec
+    manifests: list[Manifest] = []
+    if decision.preview is not None:
+        manifests.append(pool.build_preview(owner, decision.preview))
+    if spec.autoscaling:
+        manifests.append(autoscaler.build_autoscaler(owner, spec.autoscaling))
+    if ground.following is not None:
+        manifests.append(watcher.build_watcher(owner, spec.model, ground.images))
+    return manifests
 
 
 def _entrance(decision: Decision, ground: Ground) -> list[Manifest]:

@@ -11,6 +11,8 @@ from typing import Any
 from modeldeploy_operator.analysis import findings, judge
 from modeldeploy_operator.analysis.findings import Found
 from modeldeploy_operator.analysis.judge import Result
+from modeldeploy_operator.resource.latest.findings import Findings
+from modeldeploy_operator.resource.latest.following import Following
 from modeldeploy_operator.resource.status import (
     CanaryStatus,
     CheckStatus,
@@ -253,6 +255,26 @@ def build_status(
 def _stable(decision: Decision, seen: Snapshot, before: dict[str, Any]) -> RevisionStatus | None:
     stable = decision.memory.stable
     return RevisionStatus(**_revision(stable, decision, seen, before)) if stable else None
+
+
+def with_following(
+    status: dict[str, Any],
+    following: Following,
+    findings: Findings,
+    before: dict[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """
+    Return the status with the version that `latest` stands for, and how the search for one goes.
+    """
+    fine, reason, message = following.told(findings)
+    conditions = _Conditions(before, status["observedGeneration"], now)
+    conditions.add("Following", TRUE if fine else FALSE, reason, message)
+    told = [condition.model_dump(mode="json", by_alias=True) for condition in conditions.collected]
+    status = {**status, "conditions": [*status["conditions"], *told]}
+    if following.version:
+        status["model"] = {"uri": following.uri, "version": following.version}
+    return status
 
 
 def with_stalled(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from modeldeploy_operator.resource.model_spec import Signatures
+from modeldeploy_operator.resource.model_spec import DIGEST_RULE, Signatures, Version
 from modeldeploy_operator.resource.optional.gateway_spec import (
     GATEWAY_RULES,
     WITHOUT_ROUTERS,
@@ -17,7 +17,7 @@ from modeldeploy_operator.resource.optional.gateway_spec import (
     Provider,
 )
 from modeldeploy_operator.resource.optional.scaling_spec import CPU_RULE, Autoscaling
-from modeldeploy_operator.resource.parts import Part, rule_of
+from modeldeploy_operator.resource.parts import Duration, Part, rule_of
 from modeldeploy_operator.resource.rollout_spec import Rollout
 from modeldeploy_operator.resource.traffic_spec import (
     ALSO_RULES,
@@ -56,6 +56,8 @@ class Model(Part):
     Which model is served, and from where.
     """
 
+    model_config = ConfigDict(json_schema_extra=DIGEST_RULE)
+
     name: str | None = Field(
         None,
         description="The model's name in /v1/models/{name}; metadata.name if it is left out. "
@@ -75,26 +77,22 @@ class Model(Part):
             ]
         },
     )
-    version: Annotated[
-        int | str,
-        WithJsonSchema(
-            {
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "x-kubernetes-int-or-string": True,
-                "maxLength": 19,
-                "x-kubernetes-validations": [
-                    rule_of(
-                        "string(self).matches('^[0-9]{1,18}$')",
-                        "the version must be the number of a folder below the uri, such as 3",
-                    )
-                ],
-            }
-        ),
-    ] = Field(description="The version's folder. A change of it is rolled out.")
+    version: Version = Field(
+        description="The version's folder, or latest: new complete versions are found and rolled "
+        "out by themselves. A change of it is rolled out."
+    )
     digest: str | None = Field(
         None,
         description="What the version must contain; another digest fails as ContentChanged.",
         pattern=r"^sha256:[0-9a-f]{64}$",
+    )
+    poll_interval: Duration = Field(
+        "1m", description="How often latest looks for new versions in the storage."
+    )
+    settle_period: Duration = Field(
+        "10s",
+        description="How long the files of a version without _SUCCESS or a manifest must stay the "
+        "same before latest takes it.",
     )
     secret_name: str | None = Field(
         None,

@@ -128,6 +128,15 @@ class VersionStatus(Part):
     message: str = Field("", max_length=1024, description="What it waits for, or why it ended.")
 
 
+class ModelStatus(Part):
+    """
+    What `latest` stands for.
+    """
+
+    uri: str = Field(description="The base path that the version was found below.")
+    version: str = Field(description="The version that is wanted.")
+
+
 class ModelDeploymentStatus(Part):
     """
     What is, as the operator saw it last.
@@ -141,6 +150,9 @@ class ModelDeploymentStatus(Part):
     )
     stable: RevisionStatus | None = Field(None, description="The revision that was promoted last.")
     canary: CanaryStatus | None = Field(None, description="The revision that is being tried.")
+    model: ModelStatus | None = Field(
+        None, description="What spec.model.version stands for, where it is latest."
+    )
     history: list[HistoryEntry] = Field(
         default_factory=list,
         max_length=10,

@@ -5,6 +5,7 @@ From the object to what a rollout must know of it.
 from typing import Any
 
 from modeldeploy_operator.resource import ACTION_ANNOTATION, revisions
+from modeldeploy_operator.resource.latest.following import Following
 from modeldeploy_operator.resource.parts import seconds
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.resource.traffic_spec import rules_of, share_of
@@ -12,7 +13,9 @@ from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Standing, clip
 
 
-def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
+def read_wanted(
+    body: dict[str, Any], spec: ModelDeploymentSpec, following: Following | None = None
+) -> Wanted:
     """
     Read what a rollout must know of the object.
     """
@@ -24,7 +27,7 @@ def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
         )
         for entry, each in zip(spec.model.also_serve, revisions.also_specs(spec), strict=True)
     )
-    return Wanted(
+    wanted = Wanted(
         revision=revisions.revision_of(spec, name),
         also=also,
         keep=spec.model.keep_versions,
@@ -38,3 +41,4 @@ def read_wanted(body: dict[str, Any], spec: ModelDeploymentSpec) -> Wanted:
         criteria=spec.rollout.criteria(),
         action=clip((body["metadata"].get("annotations") or {}).get(ACTION_ANNOTATION, "")),
     )
+    return following.hold(wanted) if following else wanted

@@ -45,6 +45,8 @@ def _lapse(wanted: Wanted, memory: Memory) -> Memory:
 def _decide(
     goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime
 ) -> Decision:
+    if memory.stable is None and not goal.revision:
+        return _await_version(memory, seen, now)
     if memory.stable is None:
         return _first(goal, wanted, memory, seen, now)
     if wanted.replicas == 0:
@@ -63,6 +65,21 @@ def _decide(
     else:
         decision = endings.steady(goal, wanted, memory, seen, now)
     return replace(decision, notes=(*told, *decision.notes))
+
+
+def _await_version(memory: Memory, seen: Snapshot, now: datetime) -> Decision:
+    """
+    Leave everything as it is until somebody knows which version is wanted.
+    """
+    return Decision(
+        memory=memory,
+        state=State.STARTING,
+        reason="AwaitingVersion",
+        message="No complete version is known yet; the condition Following says why.",
+        pools={revision: pool.desired for revision, pool in seen.pools.items()},
+        routing=seen.routing,
+        look_again_at=now + POLL_PODS,
+    )
 
 
 def _first(

@@ -36,6 +36,7 @@ def help_text() -> str:
         "  modeldeploy-server --model_name=NAME --model_base_path=/FOLDER [flags]",
         "  modeldeploy-server --model_config_file=FILE [flags]",
         "  modeldeploy-server fetch --uri=URI --version=V --to=DIR",
+        "  modeldeploy-server watch --uri=URI [--poll_interval=1m] [--settle_period=10s]",
         "  modeldeploy-server inspect PATH [--against=OTHER] [--signature=NAME]",
         "                                  [--tag_set=TAGS] [--json]",
     ]

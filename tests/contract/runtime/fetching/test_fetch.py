@@ -2,30 +2,23 @@
 ``modeldeploy-server fetch`` against real storages: an S3 server, an HTTP server, claims, folders.
 """
 
-import functools
 import http.server
 import json
-import os
 import shutil
 import socketserver
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import s3fs
 
-from modeldeploy_devcluster import settings, toolchain
-from testkit.model_servers import free_port, run_command, running
+from testkit.model_servers import run_command, running
 
 HALF = "half_plus_two"
 BUCKET = "models"
-KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,81 +48,6 @@ def _fetch(folder: Path, uri: str, version: str = "2", *more: str, **environ: st
     assert written == result.stdout.strip()
     assert len(written.encode()) <= 4096
     return Outcome(result.returncode, json.loads(written), folder / version, result.stderr)
-
-
-@pytest.fixture(scope="module")
-def s3(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """
-    A real S3 server with the models in it; the environment that leads there.
-    """
-    folder = tmp_path_factory.mktemp("s3")
-    port = free_port()
-    program = toolchain.ensure(settings.load(), "versitygw") / "versitygw"
-    keys = {
-        "ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"],
-        "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"],
-    }
-    (folder / "buckets").mkdir()
-    (folder / "meta").mkdir()
-    command = [str(program), "--quiet", f"--port=127.0.0.1:{port}", "posix"]
-    command += [f"--sidecar={folder}/meta", f"{folder}/buckets"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
-    endpoint = f"http://127.0.0.1:{port}"
-    try:
-        _fill_bucket(endpoint, models)
-        yield {**KEYS, "AWS_ENDPOINT_URL": endpoint}
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _fill_bucket(endpoint: str, models: Path) -> None:
-    store = s3fs.S3FileSystem(
-        key=KEYS["AWS_ACCESS_KEY_ID"],
-        secret=KEYS["AWS_SECRET_ACCESS_KEY"],
-        endpoint_url=endpoint,
-        config_kwargs={"s3": {"addressing_style": "path"}},
-        use_listings_cache=False,
-    )
-    end = time.monotonic() + 20
-    while True:
-        try:
-            store.mkdir(BUCKET)
-            break
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-    for name in (HALF, "incomplete", "broken"):
-        store.put(str(models / name), f"{BUCKET}/team/{name}", recursive=True)
-
-
-@pytest.fixture(scope="module")
-def web(models: Path) -> Iterator[str]:
-    """
-    A real HTTP server that lists folders, over the models.
-    """
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            if self.path.startswith("/secret"):
-                self.send_error(403)
-            elif self.path.startswith("/ill"):
-                self.send_error(503)
-            else:
-                super().do_GET()
-
-    handler = functools.partial(Quiet, directory=str(models))
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 def _same(left: Path, right: Path) -> bool:

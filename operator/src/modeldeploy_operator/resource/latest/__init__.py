@@ -1,0 +1,3 @@
+"""
+What `version: latest` stands for.
+"""

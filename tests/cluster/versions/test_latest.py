@@ -1,0 +1,214 @@
+"""
+`version: latest`: new complete versions are found in the storage and rolled out by themselves.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import s3fs
+
+from testkit.cluster import (
+    MODEL,
+    Cluster,
+    Deployed,
+    apply,
+    kubectl,
+    manifest,
+    play,
+    until,
+)
+from testkit.traffic import Traffic
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(540)]
+
+QUICK = {"steps": [{"weight": 50, "hold": "1s"}], "progressDeadline": "60s"}
+SOURCE = f"models/{MODEL}"
+SOON = {"pollInterval": "1s", "settlePeriod": "2s"}
+
+
+class Shelf:
+    """
+    A base path of the test's own in the cluster's store.
+    """
+
+    def __init__(self, address: str, name: str) -> None:
+        self.uri = f"s3://models/{name}"
+        self._path = f"models/{name}"
+        self._store = s3fs.S3FileSystem(
+            key="modeldeploy",
+            secret="modeldeploy-demo",  # noqa: S106 - the demo store's own, in examples/s3
+            client_kwargs={"endpoint_url": f"http://{address}:7070"},
+            use_listings_cache=False,
+        )
+        if self._store.exists(self._path):
+            self._store.rm(self._path, recursive=True)
+
+    async def put(self, version: int, source: int, *, lacking: str = "") -> None:
+        """
+        Upload a version, all but the files whose names hold a word.
+        """
+        await asyncio.to_thread(self._put, version, source, lacking)
+
+    def _put(self, version: int, source: int, lacking: str) -> None:
+        root = f"{SOURCE}/{source}"
+        for path in self._store.find(root):
+            if not lacking or lacking not in path:
+                target = path.replace(root, f"{self._path}/{version}", 1)
+                self._store.pipe(target, self._store.cat(path))
+
+
+async def _shelf(name: str) -> Shelf:
+    where = "--output=jsonpath={.spec.clusterIP}"
+    address = await kubectl("get", "service", "s3", where)
+    return await asyncio.to_thread(Shelf, address, name)
+
+
+async def _follow(cluster: Cluster, shelf: Shelf, name: str, **spec: Any) -> Deployed:
+    body = manifest(name, "latest", rollout=QUICK, **spec)
+    body["spec"]["model"].update(uri=shelf.uri, **SOON)
+    return await apply(cluster, body)
+
+
+async def _watchers(cluster: Cluster, deployed: Deployed) -> list[dict[str, Any]]:
+    return await cluster.pods(deployed.name, "watcher")
+
+
+def test_new_versions_are_found_and_promoted() -> None:
+    """
+    Under load: found, promoted, not touched while incomplete, and left alone once pinned.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        shelf = await _shelf("follow")
+        deployed = await _follow(cluster, shelf, "follow")
+        await deployed.until_condition("Following", "False", "NoVersion")
+        await deployed.until_condition("Ready", "False", "AwaitingVersion")
+        await shelf.put(1, 1)
+        status = await deployed.until_stable(1)
+        assert status["model"] == {"uri": shelf.uri, "version": "1"}
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await shelf.put(2, 2)
+            await deployed.until_stable(2)
+            await shelf.put(3, 3, lacking="variables.data")
+            told = await deployed.until_condition("Following", "True", "VersionIncomplete")
+            assert "shards" in told["message"], told
+            assert (await deployed.status())["model"]["version"] == "2"
+            await shelf.put(3, 3)
+            stable = (await deployed.until_stable(3))["stable"]
+            pods = {pod["metadata"]["uid"] for pod in await cluster.pods("follow", "server")}
+            await deployed.want_version(3)
+            await deployed.until_stable(3)
+
+            async def unwatched() -> bool:
+                return not await _watchers(cluster, deployed)
+
+            await until("the watcher goes", unwatched)
+            assert (await deployed.status())["stable"]["revision"] == stable["revision"]
+            after = {pod["metadata"]["uid"] for pod in await cluster.pods("follow", "server")}
+            assert after == pods
+            await shelf.put(4, 1)
+            await traffic.answered()
+            assert not await deployed.condition("Following")
+        assert traffic.seen.failures == []
+        outcomes = [chapter["version"] for chapter in (await deployed.status())["history"]]
+        assert outcomes == ["3", "2", "1"]
+        await deployed.delete()
+
+    play(scenario)
+
+
+@pytest.mark.long
+def test_a_version_that_failed_is_not_tried_again() -> None:
+    """
+    A broken upload is aborted once, an operator that starts anew does not try it, a newer one is.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        shelf = await _shelf("broken-latest")
+        await shelf.put(1, 1)
+        deployed = await _follow(cluster, shelf, "broken-latest")
+        await deployed.until_stable(1)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await shelf.put(5, 8)
+            await deployed.until_condition("Stalled", "True", "ModelUnusable")
+            await deployed.until_outcome("Aborted")
+            [operator] = await cluster.operator_pods()
+            where = f"--namespace={operator['metadata']['namespace']}"
+            await kubectl(where, "delete", "pod", operator["metadata"]["name"])
+            await traffic.answered(300)
+            await deployed.until_condition("Stalled", "True", "ModelUnusable")
+            tried = [chapter["version"] for chapter in (await deployed.status())["history"]]
+            assert tried == ["5", "1"]
+            await shelf.put(6, 2)
+            await deployed.until_stable(6)
+        assert traffic.seen.failures == []
+        assert set(traffic.seen.versions["rest"]) == {"1", "2"}
+        await deployed.delete()
+
+    play(scenario)
+
+
+@contextlib.asynccontextmanager
+async def _storage_away() -> AsyncIterator[None]:
+    """
+    Let nothing stand behind the store's address for a while.
+    """
+
+    async def select(app: str) -> None:
+        patch = json.dumps({"spec": {"selector": {"app": app}}})
+        await kubectl("patch", "service", "s3", f"--patch={patch}")
+
+    await select("away")
+    try:
+        yield
+    finally:
+        await select("s3")
+
+
+@pytest.mark.long
+def test_a_storage_that_is_away_changes_nothing() -> None:
+    """
+    Not even for a watcher that starts meanwhile; once it is back, new versions are found again.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        shelf = await _shelf("away")
+        await shelf.put(2, 2)
+        deployed = await _follow(cluster, shelf, "away")
+        before = await deployed.until_stable(2)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            async with _storage_away():
+                await deployed.until_condition("Following", "False", "StorageUnavailable")
+                await kubectl("delete", "pod", "--selector=app.kubernetes.io/component=watcher")
+                await deployed.until_condition("Following", "False", "WatcherUnready")
+                await traffic.answered()
+                status = await deployed.status()
+                assert status["stable"] == before["stable"]
+                assert status["model"] == before["model"]
+                assert "canary" not in status
+            await deployed.until_condition("Following", "True", "UpToDate")
+            await shelf.put(3, 3)
+            await deployed.until_stable(3)
+        assert traffic.seen.failures == []
+        assert len((await deployed.status())["history"]) == 2
+        await deployed.delete()
+
+    play(scenario)
+
+
+def test_latest_beside_a_digest_is_refused() -> None:
+    """
+    A digest belongs to one version.
+    """
+
+    async def scenario(_: Cluster) -> None:
+        body = manifest("digested", "latest")
+        body["spec"]["model"]["digest"] = f"sha256:{'0' * 64}"
+        with pytest.raises(AssertionError, match="cannot stand beside latest"):
+            await kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    play(scenario)
