@@ -153,6 +153,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"resources": {"requests": {"cpu": "lots"}}}, "quantity"),
     ({"traffic": {"provider": "Gateway"}}, "needs traffic.gateway"),
     ({"traffic": {**_BEHIND, "sticky": {"header": "x-user"}}}, "are the routers' work"),
+    ({"traffic": {**_BEHIND, "auth": {"tokensSecretName": "t"}}}, "are the routers' work"),
     ({"traffic": _BEHIND, "rollout": {"steps": [{"weight": "0.5%"}]}}, "by whole percents"),
     ({"traffic": _BEHIND, "model": {"keepVersions": 1}}, "reached by the routers' pins"),
     ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "may not be above"),
