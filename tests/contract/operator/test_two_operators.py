@@ -4,22 +4,59 @@ Real operator processes and a real API server: who acts, who waits, and what one
 The operators have the rights that the chart gives them, and no more.
 """
 
+import asyncio
 import json
 import shutil
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from kubernetes.aio import client
 
+from modeldeploy_operator.cluster import kube
+from modeldeploy_operator.cluster.kube import KubeClient
+from modeldeploy_operator.cluster.port import Manifest, Resource
+from modeldeploy_operator.cluster.watching import cached, watch
+from modeldeploy_operator.manifests import names
 from testkit.control_plane import ControlPlane, control_plane, start_api_server
 from testkit.objects import an_object
 
 pytestmark = pytest.mark.timeout(180)
 
 NAMESPACE = "vision"
+
+
+class Counting(KubeClient):
+    """
+    Counts lists, and tells of each watch that is opened.
+    """
+
+    def __init__(self, api: client.ApiClient) -> None:
+        super().__init__(api)
+        self.gets = 0
+        self.opened = asyncio.Semaphore(0)
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Manifest:
+        """
+        Count a list.
+        """
+        self.gets += 1
+        return await super().get(path, query)
+
+    async def watch(
+        self, path: str, query: Mapping[str, str], silence: float
+    ) -> AsyncGenerator[Manifest, None]:
+        """
+        Tell of an opened watch.
+        """
+        async for event in super().watch(path, query, silence):
+            self.opened.release()
+            yield event
+
+
 LEASE = "vision/operator"
 
 
@@ -192,3 +229,25 @@ def test_an_operator_goes_on_after_the_api_server_was_away(
     _until("it acts", lambda: _made(plane, 2), 60)
     assert plane.processes["first"].poll() is None
     assert plane.log("first").count("This operator leads") == 1
+
+
+async def test_a_kind_of_which_there_is_nothing_to_tell_stays_known(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The API server may send no bookmark for hours: a watch is opened anew, and nothing is listed.
+    """
+    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig()))
+    monkeypatch.setattr(watch, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(cached, "STALE_SECONDS", 3.0)
+    counting, jobs = Counting(await kube.connect()), Resource("batch/v1", "Job", "jobs")
+    memory = cached.CachedKube(counting, counting, [jobs])
+    watching = asyncio.create_task(memory.run())
+    query = {"labelSelector": f"{names.DEPLOYMENT_LABEL}=mnist"}
+    for _ in range(12):
+        assert (await memory.get(jobs.path(NAMESPACE), query))["items"] == []
+        await counting.opened.acquire()
+    assert counting.gets == 1
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await counting.close()

@@ -15,6 +15,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from modeldeploy_operator.cluster.port import (
+    OPENED,
     ClusterError,
     ConflictError,
     ExpiredError,
@@ -107,22 +108,26 @@ class KubeClient:
         self, path: str, query: Mapping[str, str], silence: float
     ) -> AsyncGenerator[Manifest, None]:
         """
-        Follow the changes of a list, as events; ends when the API server ends it.
+        Follow the changes of a list, as events; ends when the API server does, or falls silent.
+
+        The first event, of type `OPENED`, says that the API server goes on from that version.
 
         Raises:
             ExpiredError: The version to go on from is too old.
-            ClusterError: It refused, could not be reached, or was silent for so many seconds.
+            ClusterError: It refused, could not be reached, or broke off.
 
         """
         timeout = aiohttp.ClientTimeout(sock_connect=TIMEOUT_SECONDS, sock_read=silence)
         request = await self._prepare("GET", path, query=query)
-        rest = b""
+        rest, opened = b"", False
         try:
             response = await self._api.call_api(*request, _request_timeout=timeout)
             try:
                 if response.status >= HTTP_ERROR:
                     _answer("GET", path, response.status, await response.read())
                 self._answered()
+                opened = True
+                yield {"type": OPENED}
                 async for chunk in response.response.content.iter_any():
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
@@ -130,6 +135,8 @@ class KubeClient:
             finally:
                 response.response.close()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            if opened and isinstance(error, TimeoutError):
+                return
             raise ClusterError(
                 f"The API server did not answer a watch of {path}: {type(error).__name__} {error}."
             ) from error

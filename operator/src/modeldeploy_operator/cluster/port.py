@@ -17,6 +17,9 @@ from typing import Any, Protocol
 
 Manifest = dict[str, Any]
 
+OPENED = "OPENED"
+"""The type of a watch's first event, which the API server does not send: it answers."""
+
 
 class ClusterError(Exception):
     """

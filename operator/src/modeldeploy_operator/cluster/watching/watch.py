@@ -1,8 +1,9 @@
 """
 A watch that does not fall silent: list a kind, follow its changes, and begin anew where needed.
 
-An expired version (410) and a watch without a sign of life lead to a new list; a broken connection
-leads to a new watch from where the last one ended.
+An expired version (410) leads to a new list; a broken connection and one without a sign of life
+leads to a new watch from where the last one ended. An API server may have nothing to tell of a
+kind for hours, not even a bookmark; that it goes on from our version says that we missed nothing.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from modeldeploy_operator.cluster.port import (
+    OPENED,
     ClusterError,
     ExpiredError,
     GoneError,
@@ -27,7 +29,10 @@ log = logging.getLogger(__name__)
 
 PAGE = 500
 SILENCE_SECONDS = 75.0
-"""The API server sends a bookmark each minute; after so long without one a watch is dead."""
+"""
+After so long a watch is opened anew, as its connection may be dead: the API server sends a bookmark
+each minute, but none where no object of a kind was written since the watch's version.
+"""
 SERVER_SECONDS = 300
 FIRST_DELAY, LONGEST_DELAY = 0.2, 20.0
 
@@ -47,7 +52,7 @@ class Source(Protocol):
         self, path: str, query: Mapping[str, str], silence: float
     ) -> AsyncGenerator[Manifest, None]:
         """
-        Follow changes; ends when the server ends it, fails after so many silent seconds.
+        Follow changes; ends when the server ends it, and after so many silent seconds.
         """
         ...
 
@@ -160,7 +165,8 @@ class Watch:
         async with aclosing(self._source.watch(self._path, query, SILENCE_SECONDS)) as events:
             async for event in events:
                 self.fresh = self.turned = time.monotonic()
-                self._take(event["type"], event["object"])
+                if event["type"] != OPENED:
+                    self._take(event["type"], event["object"])
 
     def _take(self, kind: str, item: dict[str, Any]) -> None:
         if kind == "ERROR":

@@ -69,6 +69,7 @@ class Server:
         Tell events; None ends the watch, an exception breaks it.
         """
         self.watches.append(query["resourceVersion"])
+        yield {"type": "OPENED"}
         while (event := await self.events.get()) is not None:
             if isinstance(event, Exception):
                 raise event
