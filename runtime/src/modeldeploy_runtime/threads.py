@@ -18,6 +18,7 @@ Work = Callable[[], None]
 
 # A thread that has had nothing to do for so many seconds ends.
 IDLE_SECONDS = 5.0
+NICEST = 19
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ class Workers:
     """
     Runs work in at most so many threads; what comes later waits in the order in which it came.
 
-    ``nice`` lowers the threads' claim to a processor, where the system can do that for a thread.
+    ``nice`` lowers the threads' claim to a processor below the process's own, where the system can
+    do that for a thread.
     Threads may call ``submit`` at any time.
     """
 
@@ -52,7 +54,8 @@ class Workers:
         if self._nice:
             # Not every system knows the priority of a single thread.
             with contextlib.suppress(OSError, AttributeError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+                nice = os.getpriority(os.PRIO_PROCESS, os.getpid()) + self._nice
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(nice, NICEST))
         while work := self._next():
             try:
                 work()

@@ -2,6 +2,7 @@
 Threads and timers.
 """
 
+import os
 import threading
 
 from modeldeploy_runtime.threads import Timers, Workers
@@ -29,6 +30,22 @@ def test_workers_are_bounded() -> None:
     assert not done.is_set()
     gate.set()
     assert done.wait(10)
+
+
+def test_nice_threads_stand_back_behind_their_process() -> None:
+    """
+    A thread's claim to a processor is lower than the process's, whatever the process has.
+    """
+    found: list[int] = []
+    done = threading.Event()
+
+    def work() -> None:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        done.set()
+
+    Workers("test", 1, nice=3).submit(work)
+    assert done.wait(10)
+    assert found == [min(os.getpriority(os.PRIO_PROCESS, os.getpid()) + 3, 19)]
 
 
 def test_timers() -> None:
