@@ -22,6 +22,7 @@ from typing import Any
 
 from modeldeploy_operator.cluster import kube
 from modeldeploy_operator.cluster.kube import KubeClient
+from modeldeploy_operator.cluster.port import ClusterError, Manifest
 from testkit import hollow_nodes
 from testkit.control_plane import ControlPlane, control_plane
 from testkit.hollow import Hollow
@@ -44,6 +45,18 @@ def _bodies(count: int, version: int) -> list[dict[str, Any]]:
     return bodies
 
 
+async def _all(client: KubeClient) -> list[Manifest]:
+    """
+    List the ModelDeployments; nothing, if the API server has no time for it right now.
+    """
+    try:
+        items: list[Manifest] = (await client.get(LIST))["items"]
+    except ClusterError as error:
+        print(f"  {error}", flush=True)
+        return []
+    return items
+
+
 async def _until_stable(client: KubeClient, count: int, version: int, limit: float) -> list[float]:
     """
     Wait until every object serves a version and nothing is under way; tell when each of them did.
@@ -51,7 +64,7 @@ async def _until_stable(client: KubeClient, count: int, version: int, limit: flo
     began = time.monotonic()
     settled: dict[str, float] = {}
     while len(settled) < count and time.monotonic() - began < limit:
-        for item in (await client.get(LIST))["items"]:
+        for item in await _all(client):
             status = item.get("status") or {}
             kinds = {c["type"]: c["status"] for c in status.get("conditions", [])}
             stable = (status.get("stable") or {}).get("version") == str(version)
