@@ -132,6 +132,10 @@ def test_an_object_that_the_api_server_refuses_is_told() -> None:
 
 _CHECKED = {"analysis": {"checks": [{"name": "errors", "errorRate": {"max": 1}}]}}
 _BEHIND = {"provider": "Gateway", "gateway": {"parentRefs": [{"name": "public"}]}}
+_IN_PLACE = {"strategy": "InPlace"}
+_REPLAYED = {
+    "analysis": {"checks": [{"name": "old", "replay": {"uri": "s3://logs/x", "maxMismatch": 1}}]}
+}
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": {"uri": "ftp://models/x"}}, "spec.model.uri"),
@@ -156,6 +160,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"traffic": {**_BEHIND, "auth": {"tokensSecretName": "t"}}}, "are the routers' work"),
     ({"traffic": _BEHIND, "rollout": {"steps": [{"weight": "0.5%"}]}}, "by whole percents"),
     ({"traffic": _BEHIND, "model": {"keepVersions": 1}}, "reached by the routers' pins"),
+    ({"traffic": _BEHIND, "rollout": _IN_PLACE}, "cannot tell two versions in one pod apart"),
+    ({"server": {"image": "other:1"}, "rollout": _IN_PLACE}, "needs the operator's own runtime"),
+    ({"model": {"keepVersions": 1}, "rollout": _IN_PLACE}, "and no others"),
+    ({"rollout": {**_IN_PLACE, "steps": [{"weight": 5}], **_REPLAYED}}, "which InPlace has not"),
     ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "may not be above"),
     ({"autoscaling": {"maxReplicas": 2}, "resources": {"requests": {}}}, "resources.requests.cpu"),
 ]

@@ -16,7 +16,10 @@ from testkit.traffic import Rest, Seen, Traffic, send_many
 
 log = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
+
+PATIENCE = 360
+"""Seconds for pods that start one after the other on a busy machine."""
 
 
 def _nothing_failed(seen: Seen) -> None:
@@ -119,7 +122,6 @@ def test_blue_green_previews_switches_once_and_returns_without_a_new_pod() -> No
     play(scenario)
 
 
-@pytest.mark.long
 def test_rolling_replaces_pod_by_pod_both_ways() -> None:
     """
     Pods are replaced one by one, an abort goes back the same way, and no request fails.
@@ -137,12 +139,12 @@ def test_rolling_replaces_pod_by_pod_both_ways() -> None:
             _counting(deployed) as asked,
         ):
             await deployed.want_version(2)
-            await until("the first pod has traffic", has_begun)
+            await until("the first pod has traffic", has_begun, PATIENCE)
             await deployed.act(f"abort@{await deployed.revision('canary')}")
-            await deployed.until_outcome("Aborted")
+            await deployed.until_outcome("Aborted", PATIENCE)
             await deployed.until_condition("Stalled", "True", "Aborted")
             await deployed.want_version(3)
-            await deployed.until_stable(3)
+            await deployed.until_stable(3, PATIENCE)
             assert max(asked) == 4
             assert min(asked) >= 3
         _nothing_failed(traffic.seen)
@@ -152,7 +154,6 @@ def test_rolling_replaces_pod_by_pod_both_ways() -> None:
     play(scenario)
 
 
-@pytest.mark.long
 def test_scarce_pods_and_traffic_take_turns() -> None:
     """
     Pods never exceed replicas + 1 on the way to a share, on the way back, and to the promotion.
@@ -166,16 +167,16 @@ def test_scarce_pods_and_traffic_take_turns() -> None:
             _counting(deployed) as asked,
         ):
             await deployed.want_version(2)
-            canary = await deployed.until_weight("60%")
+            canary = await deployed.until_weight("60%", seconds=PATIENCE)
             await deployed.until_condition("Reconciling", "True", "AwaitingApproval")
             assert canary["replicas"] == 2
             assert (await deployed.status())["stable"]["replicas"] == 2
             await deployed.act(f"abort@{canary['revision']}")
-            await deployed.until_outcome("Aborted")
+            await deployed.until_outcome("Aborted", PATIENCE)
             await deployed.act(f"retry@{canary['revision']}")
-            await deployed.until_weight("60%")
+            await deployed.until_weight("60%", seconds=PATIENCE)
             await deployed.act(f"approve@{canary['revision']}/1")
-            await deployed.until_stable(2)
+            await deployed.until_stable(2, PATIENCE)
             assert max(asked) == 4
         _nothing_failed(traffic.seen)
         await deployed.delete()

@@ -10,8 +10,9 @@ from modeldeploy_operator.rollout.decision import Decision
 from modeldeploy_operator.rollout.snapshot import Snapshot
 from modeldeploy_operator.rollout.states import State
 from testkit import invariants
-from testkit.invariants import BrokenInvariantError, Watch
+from testkit.invariants import Watch
 from testkit.scripts import NOTHING, Bend, Script, cut_down, draw, happen, tell
+from testkit.turn import BrokenInvariantError
 
 LOOKED_FOR = 400
 REST = 15
@@ -141,6 +142,29 @@ BROKEN: list[tuple[str, Bend]] = [
 ]
 
 
+def a_pod_for_each_version(decision: Decision, _seen: Snapshot) -> Decision:
+    """
+    Ask for one more of the pods that both versions share.
+    """
+    canary = decision.memory.canary
+    if canary is None or canary.revision.revision not in decision.shared:
+        return decision
+    return replace(decision, pools={name: size + 1 for name, size in decision.pools.items()})
+
+
+def pods_of_its_own(decision: Decision, _seen: Snapshot) -> Decision:
+    """
+    Give a version that has traffic in shared pods pods of its own.
+    """
+    return replace(decision, shared={}) if decision.state is State.HOLDING else decision
+
+
+FURTHER: list[tuple[str, Bend]] = [
+    ("versions_change_inside_the_pods", a_pod_for_each_version),
+    ("pods_stay_in_place", pods_of_its_own),
+]
+
+
 def _broken(script: Script) -> frozenset[str]:
     """
     Play a script and return the rules that it breaks.
@@ -162,7 +186,9 @@ def test_each_of_the_ten_rules_is_broken_by_one_of_these() -> None:
     assert [rule for rule, _ in BROKEN] == [rule.__name__ for rule in invariants.ORDER]
 
 
-@pytest.mark.parametrize(("rule", "bend"), BROKEN, ids=[rule for rule, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("rule", "bend"), [*BROKEN, *FURTHER], ids=[rule for rule, _ in (*BROKEN, *FURTHER)]
+)
 def test_a_rule_that_is_broken_on_purpose_is_caught_and_told(rule: str, bend: Bend) -> None:
     """
     Some random rollout breaks it; the shortest one that does is told turn by turn.

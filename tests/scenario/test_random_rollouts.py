@@ -52,6 +52,8 @@ def _settle(world: World, watch: Watch) -> None:
         nature = world.nature(stable.revision) if stable else Nature()
         broken = nature.ready_after is None or nature.most is not None
         assert first_never_answers or broken, f"no rest: {decision}"
+        # What never comes to rest goes on being judged, and that is remembered.
+        return
     writes = world.writes
     for _ in range(3):
         watch.turn()

@@ -12,7 +12,8 @@ import pytest
 from modeldeploy_operator.rollout.memory import Revision, Standing
 from modeldeploy_operator.rollout.snapshot import Failure
 from modeldeploy_operator.rollout.states import State
-from testkit.invariants import BrokenInvariantError, Watch
+from testkit.invariants import Watch
+from testkit.turn import BrokenInvariantError
 from testkit.world import Nature, World, a_world, revision, steps_of
 
 ROLLOUTS = int(os.environ.get("MODELDEPLOY_ROLLOUTS", "2000")) // 4

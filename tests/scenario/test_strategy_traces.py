@@ -22,6 +22,7 @@ Ending = Callable[[Tracer], None]
 STRATEGIES = {
     "blue_green": schedules.blue_green(approval=False, hold=6),
     "rolling": schedules.rolling(1),
+    "in_place": schedules.in_place([Step(2_500, hold=2), Step(7_500, hold=2)], surge=1),
     "scarce": schedules.canary([Step(2_500, hold=2), Step(7_500, hold=2)], surge=1),
 }
 
@@ -32,6 +33,7 @@ def _begin(schedule: Schedule) -> Tracer:
     """
     world = a_world(replicas=3)
     world.want(steps=schedule.steps, surge=schedule.surge, preview=schedule.preview)
+    world.want(otherwise=schedule.otherwise)
     Tracer(world).turns(6)
     assert world.memory.stable == revision("v1")
     story = Tracer(world)

@@ -197,6 +197,8 @@ class FakePods:
         revision = labels.get("serving.modeldeploy.io/revision", "")
         address = self._address(name)
         self._owner[address] = revision
+        if revision.startswith("p"):
+            return self._shared_pod(name, labels, address)
         ready = revision not in self.broken and revision not in self.refused
         report = {"code": "Fetched", "digest": f"sha256:of-{revision}"}
         if revision in self.warned:
@@ -223,6 +225,66 @@ class FakePods:
             },
         }
 
+    def _shared_pod(self, name: str, labels: dict[str, str], address: str) -> Manifest:
+        """
+        Build a pod that holds what is on its list, and is ready with the first version.
+        """
+        serves = any(self._is_good(entry["revision"]) for entry in self._list(labels))
+        running: list[dict[str, Any]] = [
+            {"name": part, "state": {"running": {}}} for part in ("server", "follow")
+        ]
+        return {
+            "metadata": {
+                "name": name,
+                "labels": labels,
+                "creationTimestamp": "2026-01-01T00:00:01Z",
+            },
+            "status": {
+                "podIP": address,
+                "conditions": [{"type": "Ready", "status": str(serves)}],
+                "containerStatuses": running,
+            },
+        }
+
+    def _is_good(self, revision: str) -> bool:
+        return revision not in self.broken and revision not in self.refused
+
+    def _list(self, labels: dict[str, str]) -> list[dict[str, Any]]:
+        """
+        Read the list of versions of the shared pods with these labels.
+        """
+        home = labels["serving.modeldeploy.io/revision"]
+        [listed] = [o for p, o in self._kube.objects.items() if p.endswith(f"-{home}-versions")]
+        found: list[dict[str, Any]] = json.loads(listed["data"]["versions.json"])["versions"]
+        return found
+
+    def _entries(self, request: web.Request) -> list[dict[str, Any]]:
+        home = self._owner[request.host.split(":")[0]]
+        return self._list({"serving.modeldeploy.io/revision": home})
+
+    async def _followed(self, request: web.Request) -> web.Response:
+        told, held = {}, []
+        for entry in self._entries(request):
+            name, version = entry["revision"], entry["version"]
+            good = {"code": "Fetched", "digest": f"sha256:of-{name}"}
+            if name in self.warned:
+                good["warning"] = self.warned[name]
+            told[version] = self.refused.get(name, good)
+            held += [] if name in self.refused else [version]
+        return web.json_response({"held": held, "versions": told, "problem": ""})
+
+    async def _states(self, request: web.Request) -> web.Response:
+        states = []
+        for entry in self._entries(request):
+            name = entry["revision"]
+            status = {"error_code": "OK", "error_message": ""}
+            if name in self.broken:
+                status = {"error_code": "RESOURCE_EXHAUSTED", "error_message": self.broken[name]}
+            state = "END" if name in self.broken else "AVAILABLE"
+            if name not in self.refused:
+                states.append({"version": entry["version"], "state": state, "status": status})
+        return web.json_response({"model_version_status": states})
+
     def _address(self, name: str) -> str:
         return self._addresses.setdefault(name, f"10.0.0.{len(self._addresses) + 1}")
 
@@ -232,6 +294,8 @@ class FakePods:
         """
         app = web.Application()
         app.router.add_get("/status", self._router_status)
+        app.router.add_get("/versions", self._followed)
+        app.router.add_get("/v1/models/{model}", self._states)
         app.router.add_get("/v1/models/{model}/versions/{version}", self._model_status)
         app.router.add_get("/v1/models/{model}/versions/{version}/metadata", self._metadata)
         app.router.add_route("*", "/v1/shadow", self._shadow)
@@ -244,7 +308,12 @@ class FakePods:
         if routing is None:
             return web.json_response({"generation": 0, "slots": {}})
         slots = {
-            slot: {"revision": pool["revision"], "up": self._up(pool["revision"])}
+            slot: {
+                "revision": pool["revision"],
+                "up": self._up(pool["service"].rpartition("-")[2])
+                if self._is_good(pool["revision"])
+                else 0,
+            }
             for slot, pool in routing["slots"].items()
         }
         return web.json_response({"generation": routing["generation"], "slots": slots})

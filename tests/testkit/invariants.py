@@ -5,89 +5,15 @@ Ten of them have names: each is a fault that some rollout controller has had. `O
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 
-from modeldeploy_operator.analysis import findings
-from modeldeploy_operator.analysis.judge import Record, Verdict
-from modeldeploy_operator.rollout.decision import Decision
-from modeldeploy_operator.rollout.memory import Canary, Memory
-from modeldeploy_operator.rollout.snapshot import Routing, Snapshot
-from modeldeploy_operator.rollout.states import TRANSITIONS, State
+from modeldeploy_operator.rollout.memory import Canary
+from modeldeploy_operator.rollout.snapshot import Routing
+from modeldeploy_operator.rollout.states import State
 from modeldeploy_operator.rollout.strategy import steps
 from modeldeploy_operator.rollout.weights import FULL, canary_replicas, carried, stable_replicas
+from testkit.further_rules import OTHERS
+from testkit.turn import Broken, BrokenInvariantError, Turn
 from testkit.world import World
-
-
-class BrokenInvariantError(AssertionError):
-    """
-    A simulated rollout did what none may do.
-    """
-
-    def __init__(self, broken: dict[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {why}" for name, why in broken.items()))
-        self.names = frozenset(broken)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """
-    One turn of a world: what was before, what was decided, and what is after.
-
-    Attributes:
-        world: The world after the operator's pass and the second that followed.
-        before: What the operator saw.
-        memory: What it remembered.
-        applied: What each router gave traffic to before.
-        shrunk: Whether stable gave pods up in this trial, and has not got them back.
-        now: When it was.
-        state: The state before, if one is known.
-        decision: What was decided.
-        routing: The routing of the decision.
-
-    """
-
-    world: World
-    before: Snapshot
-    memory: Memory
-    applied: tuple[Routing | None, ...]
-    shrunk: bool
-    now: datetime
-    state: State | None
-    decision: Decision
-    routing: Routing
-
-    @property
-    def size(self) -> int:
-        """
-        The pods that carry all the traffic.
-        """
-        return self.world.wanted.replicas
-
-    def had(self, name: str) -> int:
-        """
-        Return the share that was published before.
-        """
-        return self.before.routing.share(name) if self.before.routing else 0
-
-    @property
-    def records(self) -> tuple[Record, ...]:
-        """
-        What the checks remember of the canary that is decided about.
-        """
-        canary = self.decision.memory.canary
-        return canary.analysis.records if canary else ()
-
-    @property
-    def promoted(self) -> str | None:
-        """
-        The revision that became stable in this turn, in place of another.
-        """
-        old, new = self.memory.stable, self.decision.memory.stable
-        return new.revision if old and new and old != new and self.size else None
-
-
-Broken = str | None
 
 
 def capacity_before_traffic(turn: Turn) -> Broken:
@@ -154,7 +80,7 @@ def stable_back_before_weight(turn: Turn) -> Broken:
     if stable is None or canary is None or turn.promoted or not turn.size:
         return None
     name = stable.revision
-    if turn.world.wanted.surge is None:
+    if turn.wanted.surge is None:
         asked = turn.decision.pools.get(name, 0)
         had = turn.before.pools.get(name)
         least = min(had.desired, turn.size) if had else 0
@@ -263,7 +189,7 @@ def shares_are_of_requests(turn: Turn) -> Broken:
     canary, memory = turn.decision.memory.canary, turn.memory
     if canary is None or turn.decision.state is not State.HOLDING:
         return None
-    wanted = turn.world.wanted
+    wanted = turn.wanted
     step = steps.FINAL if canary.full else wanted.steps[canary.step]
     stable = memory.stable.revision if memory.stable else ""
     rescued = not turn.before.ready(stable) and turn.routing.weight == FULL
@@ -285,138 +211,6 @@ ORDER: tuple[Callable[[Turn], Broken], ...] = (
     shares_are_of_requests,
 )
 """The ten rules of the order of effects."""
-
-
-def failed_gets_no_more(turn: Turn) -> Broken:
-    """
-    A canary that failed a check never gets more, unless somebody skips the analysis.
-    """
-    canary, tried = turn.routing.canary, turn.decision.memory.canary
-    if canary is None or tried is None or tried.full:
-        return None
-    failed = tried.failed
-    more = turn.routing.weight > turn.had(canary)
-    return f"{canary} failed a check and got more" if failed and more else None
-
-
-def judged_before_traffic(turn: Turn) -> Broken:
-    """
-    The first weight comes after every Job that must judge the canary before, unless all is skipped.
-    """
-    canary, tried = turn.routing.canary, turn.decision.memory.canary
-    first = canary and turn.routing.weight and not turn.had(canary)
-    if not first or tried is None or tried.full or not turn.before.ready(turn.routing.stable):
-        return None
-    found = findings.results(turn.world.wanted.criteria, tried.external, tried.step)
-    wrong = [r.name for r in found if r.before_traffic and r.verdict is not Verdict.PASSING]
-    return f"{canary} got traffic before {wrong[0]} had passed" if wrong else None
-
-
-def jobs_go_with_the_trial(turn: Turn) -> Broken:
-    """
-    A Job is there only while the canary that it judges is being tried.
-    """
-    canary = turn.decision.memory.canary
-    over = canary is None or canary.withdrawal is not None
-    return (
-        f"the Jobs {turn.decision.jobs} outlive the trial" if over and turn.decision.jobs else None
-    )
-
-
-def pods_within_the_limit(turn: Turn) -> Broken:
-    """
-    Where pods are scarce, both versions ask for no more than replicas + surge; what was more goes.
-    """
-    stable, canary = turn.decision.memory.stable, turn.decision.memory.canary
-    surge = turn.world.wanted.surge
-    if surge is None or stable is None or canary is None or not turn.size:
-        return None
-    names = (stable.revision, canary.revision.revision)
-    asked = sum(turn.decision.pools.get(name, 0) for name in names)
-    pools = turn.before.pools
-    had = sum(pools[name].desired for name in names if name in pools)
-    limit = max(turn.size + surge, had)
-    return f"{asked} pods are asked for, and the limit is {limit}" if asked > limit else None
-
-
-def states_follow_the_table(turn: Turn) -> Broken:
-    """
-    A state follows another only as the table says.
-    """
-    state = turn.decision.state
-    if turn.state is None or state in TRANSITIONS[turn.state]:
-        return None
-    return f"{turn.state} went to {state}"
-
-
-def previews_lead_to_the_candidate(turn: Turn) -> Broken:
-    """
-    The preview address leads to the revision that is being tried, or there is none.
-    """
-    preview, canary = turn.decision.preview, turn.decision.memory.canary
-    if preview and (canary is None or canary.revision.revision != preview):
-        return f"the preview leads to {preview}"
-    return None
-
-
-def endings_have_an_outcome(turn: Turn) -> Broken:
-    """
-    Whenever a trial ends, exactly one new chapter of the history says how.
-    """
-    old, now = turn.memory.canary, turn.decision.memory.canary
-    if old is None or (now and now.started_at == old.started_at and now.revision == old.revision):
-        return None
-    before, after = turn.memory.history, turn.decision.memory.history
-    told = [c for c in after if c not in before and c.revision == old.revision.revision]
-    return None if len(told) == 1 else f"{len(told)} chapters tell how {told or old.revision} ended"
-
-
-def pins_lead_to_pools(turn: Turn) -> Broken:
-    """
-    Who is pinned or has a lasting share has a slot and pods, until no router leads there any more.
-    """
-    routing, before = turn.routing, turn.before.routing
-    if not routing.standing <= set(turn.decision.pools) & set(routing.slots.values()):
-        return f"{sorted(routing.standing)} are not all among the pools and slots"
-    for slot, name in routing.slots.items():
-        if before and name in before.standing & routing.standing and before.slots.get(slot) != name:
-            return f"the pinned pool {name} changed its slot"
-    for applied in turn.applied:
-        gone = set(turn.before.pools) - set(turn.world.pools)
-        if applied and gone & applied.standing:
-            return f"{sorted(gone & applied.standing)} went while a router led there"
-    return None
-
-
-def lasting_shares_need_pods(turn: Turn) -> Broken:
-    """
-    A lasting share is on ready pods alone, and rises once all of them are ready.
-    """
-    before, shares = turn.before, turn.routing.shares
-    had = before.routing.shares if before.routing else {}
-    dead = [name for name in shares if not before.ready(name)]
-    if dead or sum(shares.values()) > FULL:
-        return f"the lasting shares are {dict(shares)}, and {dead} have no ready pod"
-    for entry in turn.world.wanted.also:
-        name, share = entry.revision.revision, shares.get(entry.revision.revision, 0)
-        able = min(before.ready(name), before.up(name))
-        if share > entry.weight or (share > had.get(name, 0) and able < entry.replicas):
-            return f"{name} has a lasting share of {share}, and {able} pods"
-    return None
-
-
-OTHERS = (
-    pins_lead_to_pools,
-    lasting_shares_need_pods,
-    endings_have_an_outcome,
-    failed_gets_no_more,
-    judged_before_traffic,
-    jobs_go_with_the_trial,
-    pods_within_the_limit,
-    states_follow_the_table,
-    previews_lead_to_the_candidate,
-)
-"""What must hold besides."""
 
 
 class Watch:
@@ -441,13 +235,16 @@ class Watch:
         before, memory, now = world.observe(), world.memory, world.now
         applied = tuple(router.applied for router in world.routers)
         world.decision = None
+        houses = {home: list(pods) for home, pods in world.houses.items()}
         world.step(act=act)
         decision = world.decision
         if decision is None or decision.routing is None:
             return
         state = self.state if decision.memory == world.memory else None
         turn = Turn(
-            world, before, memory, applied, self.shrunk, now, state, decision, decision.routing
+            *(world, before, memory, applied, self.shrunk, now, state, decision),
+            decision.routing,
+            houses,
         )
         broken = {rule.__name__: why for rule in (*ORDER, *OTHERS) if (why := rule(turn))}
         if broken:

@@ -19,8 +19,8 @@ from modeldeploy_operator.rollout.strategy import schedules
 from modeldeploy_operator.rollout.strategy.schedules import Schedule
 from modeldeploy_operator.rollout.strategy.steps import Step
 from testkit import others
-from testkit.invariants import BrokenInvariantError
 from testkit.trace import Tracer
+from testkit.turn import BrokenInvariantError
 from testkit.world import Nature, World, a_world
 
 NAMES = ("v1", "v2", "v3", "v4")
@@ -93,7 +93,12 @@ def happen(world: World, event: Event) -> bool:
 
 
 def _schedule(world: World, schedule: Schedule) -> None:
-    world.want(steps=schedule.steps, surge=schedule.surge, preview=schedule.preview)
+    world.want(
+        steps=schedule.steps,
+        surge=schedule.surge,
+        preview=schedule.preview,
+        otherwise=schedule.otherwise,
+    )
 
 
 def _order(world: World, verb: str, named: str, token: int) -> None:
@@ -104,8 +109,10 @@ def _order(world: World, verb: str, named: str, token: int) -> None:
 
 def _die(world: World, name: str, numbers: frozenset[int]) -> None:
     if name in world.pools:
-        pods = world.pools[name]
-        pods.ages = [0 if number in numbers else age for number, age in enumerate(pods.ages)]
+        home = world.pools[name].shared
+        for key, pods in world.pools.items():
+            if key == name or (home and pods.shared == home):
+                pods.ages = [0 if n in numbers else age for n, age in enumerate(pods.ages)]
 
 
 def _lag(world: World, router: int, turns: int) -> None:
@@ -151,6 +158,8 @@ def a_schedule(chance: random.Random) -> Schedule:
         return schedules.blue_green(approval=approval, hold=chance.choice([0, 3, 8]))
     shares = sorted(chance.sample(range(100), 2))
     written = [Step(share * 100, chance.random() * 4, chance.random() < 0.1) for share in shares]
+    if kind < 0.5:
+        return schedules.in_place(written, chance.choice([1, 2]))
     return schedules.canary(written, surge=chance.choice([None, None, 1, 2]))
 
 
@@ -232,6 +241,7 @@ def draw(seed: int) -> Script:
     chance = random.Random(seed)
     natures = {name: _nature(chance) for name in NAMES}
     natures["v1"] = Nature(1)
+    natures["v4"] = replace(natures["v4"], mould="other")
     return Script(
         chance.choice([1, 2, 3, 4]),
         a_schedule(chance),
@@ -289,7 +299,8 @@ def _tamer(script: Script) -> list[Script]:
 
 def _told(schedule: Schedule) -> str:
     shares = ", ".join(weights.text(step.weight) for step in schedule.steps)
-    return f"steps {shares}, surge {schedule.surge}"
+    where = ", in place" if schedule.otherwise else ""
+    return f"steps {shares}, surge {schedule.surge}{where}"
 
 
 def tell(script: Script, rest: int = 0) -> str:

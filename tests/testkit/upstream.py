@@ -26,6 +26,8 @@ REASONS = {200: "OK", 404: "Not Found", 500: "Internal Server Error", 503: "Serv
 class Identity:
     """
     What this server says that it serves, and where.
+
+    Several versions are separated by commas; a request that names none gets the last of them.
     """
 
     model: str
@@ -38,12 +40,13 @@ class Identity:
         """
         Answer a status request as TensorFlow Serving does.
         """
-        if path != f"/v1/models/{self.model}/versions/{self.version}":
+        root, _, version = path.rpartition("/versions/")
+        if root != f"/v1/models/{self.model}" or version not in self.version.split(","):
             return 404, {"error": f"Could not find {path}"}
         status = {"error_code": "OK", "error_message": ""}
         return 200, {
             "model_version_status": [
-                {"version": self.version, "state": self.state, "status": status},
+                {"version": version, "state": self.state, "status": status},
             ],
         }
 
@@ -52,7 +55,10 @@ class Identity:
         Answer a predict with who answered it, and what the router said of it.
         """
         pin = headers.get("x-modeldeploy-pin", "")
-        answer = {"version": self.version, "address": self.address, "path": path, "pin": pin}
+        asked = headers.get("x-model-version", "")
+        version = asked or self.version.rpartition(",")[2]
+        answer = {"version": version, "named": asked, "address": self.address}
+        answer |= {"path": path, "pin": pin}
         return answer | {"authorization": headers.get("authorization", "")}
 
 

@@ -36,11 +36,16 @@ class OperatorDiedError(Exception):
 @dataclass
 class Pods:
     """
-    The pods of one revision: how many are asked for, and how long each has lived.
+    The pods of one revision: how many are asked for, and how long each has served it.
+
+    Where they are `shared`, other revisions may have the same pods; one that nobody asks for any
+    more is `leaving` them for some turns.
     """
 
     desired: int
     ages: list[int] = field(default_factory=list)
+    shared: str = ""
+    leaving: int = 0
 
 
 @dataclass
@@ -63,6 +68,7 @@ class Nature:
     At most `most` of its pods become ready, if that is given; `failing` is the share of its
     requests that fail, and `drifting` of those that it answers otherwise than stable; `says` maps
     an external check to what it finds, `good` where it is left out.
+    Pods of another `mould` cannot hold it.
     """
 
     ready_after: int | None = 1
@@ -71,6 +77,7 @@ class Nature:
     failing: float = 0.0
     drifting: float = 0.0
     says: Mapping[str, str] = field(default_factory=dict)
+    mould: str = "one"
 
 
 def steps_of(*weights: int, hold: float = 0, approval: bool = False) -> tuple[Step, ...]:
@@ -112,6 +119,8 @@ class World:
     served: dict[str, list[float]] = field(default_factory=dict)
     looked: dict[str, list[float]] | None = None
     others: Others = field(default_factory=Others)
+    houses: dict[str, list[int]] = field(default_factory=dict)
+    born: int = 0
 
     def nature(self, name: str) -> Nature:
         """
@@ -140,6 +149,7 @@ class World:
                 desired=pods.desired,
                 ready=self.ready(name),
                 failure=self.nature(name).failure if self.ready(name) < pods.desired else None,
+                shared=pods.shared,
             )
             for name, pods in self.pools.items()
         }
@@ -160,6 +170,7 @@ class World:
             dict(self.kept),
             evidence=self._evidence() if due(self.wanted, self.memory, self.now) else None,
             measured=self._measured(),
+            moulds={name: self.nature(name).mould for name in self.kept},
         )
 
     def _measured(self) -> dict[str, Measurement]:
@@ -233,15 +244,31 @@ class World:
         self._may_die()
         for name, size in decision.pools.items():
             pods = self.pools.setdefault(name, Pods(desired=-1))
-            if pods.desired != size:
-                pods.desired = size
+            home = decision.shared.get(name, "")
+            if (pods.desired, pods.shared) != (size, home):
+                self.pools[name] = replace(pods, desired=size, shared=home, leaving=0)
                 self.writes += 1
             self.kept.setdefault(name, name)
         self._may_die()
         self.writes += self.others.apply(decision)
         for name in set(self.pools) - set(decision.pools):
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        """
+        Take a pool away; out of pods that stay, its version goes a little later.
+        """
+        pods = self.pools[name]
+        stays = any(
+            pods.shared and other.shared == pods.shared
+            for key, other in self.pools.items()
+            if key != name
+        )
+        if not stays:
             del self.pools[name]
+        if not stays or not pods.leaving:
             self.writes += 1
+            pods.desired, pods.leaving = 0, 2
 
     def live(self) -> None:
         """
@@ -250,9 +277,14 @@ class World:
         self.now += TURN
         self.dies_after = None
         self.others.live()
-        for pods in self.pools.values():
+        for name, pods in list(self.pools.items()):
             pods.ages = sorted((age + 1 for age in pods.ages), reverse=True)[: pods.desired]
             pods.ages += [0] * (pods.desired - len(pods.ages))
+            if pods.leaving:
+                pods.leaving -= 1
+                if not pods.leaving:
+                    del self.pools[name]
+        self._house()
         self._shadow()
         for router in self.routers:
             if router.lag > 0:
@@ -262,6 +294,20 @@ class World:
             if router.applied is None or router.applied.canary != router.tripped:
                 router.tripped = ""
             self._serve(router)
+
+    def _house(self) -> None:
+        """
+        Let shared pods be as many as the revision asks for that asks for most; each has a number.
+        """
+        sizes: dict[str, int] = {}
+        for pods in self.pools.values():
+            if pods.shared:
+                sizes[pods.shared] = max(sizes.get(pods.shared, 0), pods.desired)
+        self.houses = {home: self.houses.get(home, [])[:size] for home, size in sizes.items()}
+        for home, size in sizes.items():
+            while len(self.houses[home]) < size:
+                self.born += 1
+                self.houses[home].append(self.born)
 
     def _serve(self, router: RouterPod) -> None:
         """
@@ -296,7 +342,9 @@ class World:
         """
         Change what the user wants.
         """
-        wanted = self.wanted if name is None else replace(self.wanted, revision=revision(name))
+        wanted = self.wanted
+        if name is not None:
+            wanted = replace(wanted, revision=revision(name), mould=self.nature(name).mould)
         self.wanted = replace(wanted, **changes)  # type: ignore[arg-type]  # by name
 
 
@@ -306,6 +354,7 @@ def a_world(name: str = "v1", replicas: int = 2, steps: tuple[Step, ...] | None 
     """
     wanted = Wanted(
         revision=revision(name),
+        mould=Nature().mould,
         replicas=replicas,
         steps=steps if steps is not None else steps_of(10, 50, hold=2),
         progress_deadline=30,

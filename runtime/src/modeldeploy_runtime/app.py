@@ -1,16 +1,17 @@
 """
 The program: ``modeldeploy-server``, also installed as ``tensorflow_model_server``.
 
-Without a sub-command it serves; ``fetch`` gets a version from a storage, ``watch`` says which are
-complete there, ``inspect`` describes one, and ``replay`` asks a server what another one was asked.
-Each imports only what it needs, as these must start fast.
+Without a sub-command it serves; ``fetch`` gets a version from a storage, ``follow`` keeps a folder
+in step with a list of versions, ``watch`` says which are complete in a storage, ``inspect``
+describes one, and ``replay`` asks a server what another one was asked.  Each imports only what it
+needs, as these must start fast.
 """
 
 import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -44,29 +45,32 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit status."""
     try:
-        if arguments[:1] == ["fetch"]:
-            return _fetch(arguments[1:])
-        if arguments[:1] == ["watch"]:
-            return _watch(arguments[1:])
-        if arguments[:1] == ["inspect"]:
-            return _inspect(arguments[1:])
-        if arguments[:1] == ["replay"]:
-            return _replay(arguments[1:])
-        return _serve(arguments)
+        command = _COMMANDS.get(arguments[0]) if arguments else None
+        return command(arguments[1:]) if command else _serve(arguments)
     except FlagError as error:
         sys.stderr.write(f"{error}\n")
         return 255
 
 
+def _follow(arguments: Sequence[str]) -> int:
+    from modeldeploy_runtime.following import command  # noqa: PLC0415 - the server needs none of it
+
+    return _until_terminated(lambda: command.run(arguments, _judge))
+
+
 def _fetch(arguments: Sequence[str]) -> int:
     from modeldeploy_runtime.fetching import command  # noqa: PLC0415 - the server needs none of it
 
+    return _until_terminated(lambda: command.run(arguments, _judge))
+
+
+def _until_terminated(work: Callable[[], int]) -> int:
     def end(*_: object) -> None:
         raise _TerminatedError
 
     signal.signal(signal.SIGTERM, end)
     try:
-        return command.run(arguments, _judge)
+        return work()
     except _TerminatedError:
         return TERMINATED
 
@@ -95,6 +99,15 @@ def _replay(arguments: Sequence[str]) -> int:
     from modeldeploy_runtime.replaying import command  # noqa: PLC0415 - the server needs none of it
 
     return command.run(arguments)
+
+
+_COMMANDS = {
+    "fetch": _fetch,
+    "follow": _follow,
+    "watch": _watch,
+    "inspect": _inspect,
+    "replay": _replay,
+}
 
 
 def _serve(arguments: Sequence[str]) -> int:

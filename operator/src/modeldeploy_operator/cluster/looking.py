@@ -8,7 +8,7 @@ from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check
 from modeldeploy_operator.cluster.port import Manifest
-from modeldeploy_operator.evidence import counters, pods, shadows
+from modeldeploy_operator.evidence import counters, pods, shadows, shared
 from modeldeploy_operator.evidence.counters import Counters, Instance, Look
 from modeldeploy_operator.evidence.probe import Probe
 
@@ -38,7 +38,7 @@ def routed(router_pods: Iterable[Manifest], asked: Iterable[Mapping[str, Any] | 
 async def look(
     probe: Probe,
     by_routers: Look,
-    by_revision: Mapping[str, list[Manifest]],
+    counted: tuple[Mapping[str, list[Manifest]], Mapping[str, str]],
     checks: Sequence[Check],
     *,
     alone: bool,
@@ -47,15 +47,25 @@ async def look(
     Add to what the routers have counted what every ready serving pod has.
 
     Where there are no routers a pod counts alone: its own requests and all its faults.
+
+    Args:
+        probe: Asks pods.
+        by_routers: What routers have counted.
+        counted: The pods by revision; and the version of each revision that shares its pods.
+        checks: What is to be judged.
+        alone: Whether there are no routers.
+
     """
     counts: dict[Instance, Counters] = dict(by_routers.counts)
     vague: dict[str, str] = {}
+    by_revision, versions = counted
     found = ready(by_revision)
     limits = counters.limits_of(checks)
     texts = await asyncio.gather(*(probe.metrics(address) for _, _, address in found))
     silent = False
     for (name, revision, _), text in zip(found, texts, strict=True):
-        told, unknown = counters.of_pod(name, revision, text, limits, routed=not alone)
+        own = shared.only(text, versions[revision]) if revision in versions else text
+        told, unknown = counters.of_pod(name, revision, own, limits, routed=not alone)
         counts |= told
         vague |= unknown
         counts |= shadows.of_pod(name, text)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check
-from modeldeploy_operator.cluster import looking
+from modeldeploy_operator.cluster import looking, sharing
 from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Key, key_of
 from modeldeploy_operator.cluster.port import GoneError, Kube, Manifest, Resource
 from modeldeploy_operator.evidence import pods, routers, watchers
@@ -23,6 +23,7 @@ from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
 from modeldeploy_operator.manifests.pool import UNCHECKED, WAIVED
 from modeldeploy_operator.manifests.routing import parse_routing
+from modeldeploy_operator.manifests.shared import is_shared
 from modeldeploy_operator.resource.latest.findings import Findings
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Snapshot
@@ -73,32 +74,32 @@ async def observe(
     by_revision, router_pods = _sort(living)
     deployments = _deployments(own)
     kept = _kept(children, deployments)
+    houses = (deployments, sharing.apart(by_revision))
+    inside = await sharing.ask(probe, owner, spec, houses, (children, kept))
     errors = await _load_errors(probe, spec.model_name(owner.name), by_revision, kept)
-    addressed = (pod["status"]["podIP"] for pod in router_pods)
-    asked = await asyncio.gather(*map(probe.router_status, addressed))
-    published = parse_routing(children.get(("ConfigMap", owner.routing), {}))
+    asked = await asyncio.gather(*(probe.router_status(p["status"]["podIP"]) for p in router_pods))
+    generation, routing = parse_routing(children.get(("ConfigMap", owner.routing), {})) or (0, None)
     interfaces = _interfaces(owner, children)
     seen = Snapshot(
-        pools={
-            revision: _pool(deployment, by_revision[revision], errors, interfaces.get(revision))
-            for revision, deployment in deployments.items()
-            if not deployment["metadata"].get("deletionTimestamp")
-        },
-        routing=published[1] if published else None,
-        generation=published[0] if published else 0,
+        pools=_pools(deployments, by_revision, errors, interfaces) | inside.pools,
+        routing=routing,
+        generation=generation,
         routers=tuple(routers.router_of(answer) for answer in asked),
         router_failure=_router_failure(living),
-        kept={revision: record.version for revision, record in kept.items()},
+        kept={name: record.version for name, record in kept.items() if not is_shared(name)},
+        moulds=sharing.moulds(kept),
     )
+    by_revision.update(inside.serving)
     seen = carried(seen, owner, spec.traffic, (children, routable), now)
-    reach = Reach(routable, is_changing(owner, spec.traffic, children, seen))
     told = await watchers.ask(probe, _those(living, names.WATCHER))
-    digests = _digests(owner, children, by_revision, kept)
+    digests = inside.digests | _digests(owner, children, by_revision, kept)
     routed, look = looking.routed(router_pods, asked), None
     if checks:
-        look = await looking.look(probe, routed, by_revision, checks, alone=not spec.traffic.routed)
-    seen_so = (seen, children, kept, digests, interfaces, _addresses(by_revision))
-    return Observation(*seen_so, routed, look, _those(living, names.CHECK), reach, told)
+        of, alone = (by_revision, inside.versions), not spec.traffic.routed
+        look = await looking.look(probe, routed, of, checks, alone=alone)
+    seen_so = (seen, children, kept, digests, interfaces, _addresses(by_revision), routed, look)
+    reach = Reach(routable, is_changing(owner, spec.traffic, children, seen))
+    return Observation(*seen_so, _those(living, names.CHECK), reach, told)
 
 
 def _deployments(own: Iterable[Manifest]) -> dict[str, Manifest]:
@@ -124,6 +125,22 @@ def _interfaces(owner: Owner, children: Mapping[Key, Manifest]) -> dict[str, Map
     }
     found = {name: children.get(("ConfigMap", owner.interface(name))) for name in revisions}
     return {name: item["data"] for name, item in found.items() if item}
+
+
+def _pools(
+    deployments: Mapping[str, Manifest],
+    by_revision: Mapping[str, list[Manifest]],
+    errors: Mapping[str, str],
+    interfaces: Mapping[str, Mapping[str, str]],
+) -> dict[str, Pool]:
+    """
+    Sum up the pools that have pods of their own.
+    """
+    return {
+        revision: _pool(deployment, by_revision.get(revision, []), errors, interfaces.get(revision))
+        for revision, deployment in deployments.items()
+        if not deployment["metadata"].get("deletionTimestamp") and not is_shared(revision)
+    }
 
 
 def _pool(

@@ -78,6 +78,20 @@ class Probe:
         except (TimeoutError, aiohttp.ClientError, OSError):
             return 0, None
 
+    async def model_status(self, address: str, model: str) -> dict[str, Any] | None:
+        """
+        Ask a server for the states of all versions of a model.
+        """
+        return await self._get(
+            f"http://{_host(address)}:{names.REST_PORT}/v1/models/{quote(model)}"
+        )
+
+    async def followed(self, address: str) -> dict[str, Any] | None:
+        """
+        Ask the follower of a shared pod what came of the list of versions.
+        """
+        return await self._get(f"http://{_host(address)}:{names.FOLLOW_PORT}/versions")
+
     async def metrics(self, address: str) -> str:
         """
         Ask a server for its metrics; empty where it has none.

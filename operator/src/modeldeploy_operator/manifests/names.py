@@ -26,6 +26,7 @@ STATUS_PORT = 8502
 CONTROL_PORT = 8503
 CONTROL = "control"
 FINDINGS_PORT = 8504
+FOLLOW_PORT = 8505
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,12 @@ class Owner:
         Return the name of the ConfigMap with what a revision is compared with.
         """
         return f"{self.pool(revision)}-interface"
+
+    def versions(self, home: str) -> str:
+        """
+        Return the name of the ConfigMap that lists the versions of shared pods.
+        """
+        return f"{self.pool(home)}-versions"
 
     def labels(self, component: str, revision: str | None = None) -> dict[str, str]:
         """

@@ -15,6 +15,7 @@ from modeldeploy_operator.manifests import (
     router,
     routing,
     shadow,
+    shared,
     watcher,
 )
 from modeldeploy_operator.manifests.names import Owner
@@ -87,8 +88,22 @@ def complete(ground: Ground, wanted: Revision, decision: Decision, seen: Snapsho
                 "template": build_pod_template(ground.owner, spec, revision, ground.images),
             }
             kept = keep(kept, revision, data, ground.digests)
+    kept = _keep_shared(replace(ground, kept=kept), decision)
     generation = seen.generation_of(decision.routing)
     return replace(ground, kept=kept, generation=generation)
+
+
+def _keep_shared(ground: Ground, decision: Decision) -> Mapping[str, Kept]:
+    """
+    Add the records of shared pods, which are made anew only while nothing ever ran in them.
+    """
+    kept = ground.kept
+    for home in sorted(set(decision.shared.values())):
+        living = [name for name, where in decision.shared.items() if where == home]
+        ran = [home] if home in kept and any(name in ground.digests for name in living) else []
+        template = shared.build_template(ground.owner, ground.spec, home, ground.images)
+        kept = keep(kept, Revision(home, ""), {"version": "", "template": template}, ran)
+    return kept
 
 
 def keep(
@@ -119,9 +134,8 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
     if decision.routing is not None:
         versions = {name: kept.version for name, kept in ground.kept.items()}
         model = ground.spec.model_name(owner.name)
-        manifests.append(
-            routing.build_routing(owner, model, decision.routing, ground.generation, versions)
-        )
+        built = routing.build_routing(owner, model, decision.routing, ground.generation, versions)
+        manifests.append(shared.lead(owner, built, decision.shared) if decision.shared else built)
     for revision in _kept(decision, ground):
         record = ground.kept[revision]
         manifests.append(
@@ -129,21 +143,50 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         )
         if revision in ground.digests:
             manifests.append(pool.build_digest(owner, revision, ground.digests[revision]))
-    for revision, replicas in decision.pools.items():
-        record = ground.kept[revision]
-        named = Revision(revision, record.version)
-        if revision in ground.interfaces:
-            manifests.append(pool.build_interface(owner, revision, ground.interfaces[revision]))
-        manifests.append(pool.build_service(owner, revision))
-        manifests.append(pool.build_deployment(owner, named, record.data["template"], replicas))
-        name = owner.pool(revision)
-        manifests.append(pool.build_budget(owner, name, names.SERVER, revision))
+    manifests += _pools(decision, ground)
+    manifests += _shared(decision, ground)
     manifests += _optional(decision, ground)
     manifests += _entrance(decision, ground)
     manifests += check_jobs.build_jobs(
         owner, ground.spec, ground.images, decision.memory, decision.jobs
     )
     return tuple(manifests)
+
+
+def _pools(decision: Decision, ground: Ground) -> list[Manifest]:
+    """
+    Build the pods of each revision that has pods of its own, and what revisions are compared with.
+    """
+    owner = ground.owner
+    manifests: list[Manifest] = []
+    for revision, replicas in decision.pools.items():
+        record = ground.kept[revision]
+        if revision in ground.interfaces:
+            manifests.append(pool.build_interface(owner, revision, ground.interfaces[revision]))
+        if revision not in decision.shared:
+            named = Revision(revision, record.version)
+            manifests.append(pool.build_service(owner, revision))
+            manifests.append(pool.build_deployment(owner, named, record.data["template"], replicas))
+            name = owner.pool(revision)
+            manifests.append(pool.build_budget(owner, name, names.SERVER, revision))
+    return manifests
+
+
+def _shared(decision: Decision, ground: Ground) -> list[Manifest]:
+    """
+    Build shared pods, as many as the revision in them asks for that asks for most.
+    """
+    owner = ground.owner
+    manifests: list[Manifest] = []
+    known = (ground.digests, ground.interfaces)
+    for home in sorted(set(decision.shared.values())):
+        living = sorted(name for name, where in decision.shared.items() if where == home)
+        entries = [shared.Listed(name, ground.kept[name].version) for name in living]
+        size = max(decision.pools[name] for name in living)
+        template = ground.kept[home].data["template"]
+        manifests.append(shared.build_list(owner, ground.spec, home, entries, known))
+        manifests += shared.build_objects(owner, home, template, size)
+    return manifests
 
 
 def _optional(decision: Decision, ground: Ground) -> list[Manifest]:
@@ -195,6 +238,7 @@ def _kept(decision: Decision, ground: Ground) -> list[str]:
     Keep the revisions in use and the newest of the others, ten in all where those are fewer.
     """
     newest_first = sorted(ground.kept, key=lambda name: -ground.kept[name].number)
-    in_use = [name for name in newest_first if name in decision.pools]
-    others = [name for name in newest_first if name not in decision.pools]
+    used = {*decision.pools, *decision.shared.values()}
+    in_use = [name for name in newest_first if name in used]
+    others = [n for n in newest_first if n not in used and not shared.is_shared(n)]
     return (in_use + others)[: max(KEPT_REVISIONS, len(in_use))]

@@ -28,6 +28,7 @@ from modeldeploy_operator.rollout.decision import Decision, Wanted
 from modeldeploy_operator.rollout.memory import CHAPTER_BYTES, Canary, Memory, Revision, clip
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
+from modeldeploy_operator.rollout.strategy import placement
 
 TRUE, FALSE = "True", "False"
 
@@ -224,6 +225,7 @@ def build_status(
 
     """
     memory = decision.memory
+    wanted = placement.fit(wanted, memory, wanted.revision)
     conditions = _Conditions(before, about["generation"], about["now"])
     _conditions(decision, wanted, seen, conditions)
     status = ModelDeploymentStatus(
@@ -244,7 +246,7 @@ def build_status(
         ],
         versions=versions_of(decision, seen),
         last_handled_action=memory.handled_action,
-        replicas=sum(pool.desired for pool in seen.pools.values()),
+        replicas=seen.asked,
         selector=about["selector"],
         url=about["url"],
         rollout=dump_memory(memory),

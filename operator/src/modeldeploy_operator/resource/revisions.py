@@ -50,6 +50,14 @@ def ingredients(spec: ModelDeploymentSpec, object_name: str) -> dict[str, Any]:
     }
 
 
+def mould(made_of: dict[str, Any]) -> str:
+    """
+    Hash the ingredients without the version and its digest: what pods that change it are made of.
+    """
+    model = {k: v for k, v in made_of["model"].items() if k not in ("version", "digest")}
+    return digest({**made_of, "model": model})
+
+
 def digest(made_of: dict[str, Any]) -> str:
     """
     Hash the ingredients into ten hexadecimal digits.

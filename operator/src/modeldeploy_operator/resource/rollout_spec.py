@@ -164,12 +164,13 @@ class Rollout(Part):
     strategy: strategy_spec.Strategy = Field(
         "Canary",
         description="Canary: share by share. BlueGreen: all the pods first, then one switch. "
-        "Rolling: pod by pod, and the traffic follows.",
+        "Rolling: pod by pod, and the traffic follows. InPlace: another version is loaded into "
+        "the pods that run and gets share by share; any other change goes by Rolling.",
     )
     steps: list[RolloutStep] = Field(
         default_factory=list,
-        description="The canary's steps. After the last one it gets all the traffic and is "
-        "promoted. Without steps it gets all the traffic as soon as it is ready.",
+        description="The steps of Canary and InPlace. After the last one the new version gets all "
+        "the traffic and is promoted. Without steps it gets that as soon as it is ready.",
         max_length=20,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
@@ -182,8 +183,8 @@ class Rollout(Part):
         None,
         ge=1,
         le=1000,
-        description="With Rolling or capacity Scarce: how many pods there may be beyond the "
-        "replicas; 1 if it is left out.",
+        description="With Rolling, what InPlace does by it, or capacity Scarce: how many pods "
+        "there may be beyond the replicas; 1 if it is left out.",
     )
     blue_green: strategy_spec.BlueGreen | None = Field(
         None, description="With BlueGreen: how it switches."

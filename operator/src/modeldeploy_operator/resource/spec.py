@@ -19,6 +19,7 @@ from modeldeploy_operator.resource.optional.gateway_spec import (
 from modeldeploy_operator.resource.optional.scaling_spec import CPU_RULE, Autoscaling
 from modeldeploy_operator.resource.parts import Duration, Part, rule_of
 from modeldeploy_operator.resource.rollout_spec import Rollout
+from modeldeploy_operator.resource.strategy_spec import IN_PLACE_RULES
 from modeldeploy_operator.resource.traffic_spec import (
     ALSO_RULES,
     MOST_ALSO,
@@ -97,7 +98,7 @@ class Model(Part):
     secret_name: str | None = Field(
         None,
         description="A Secret of this namespace whose keys are named as the storage's SDK names "
-        "its environment variables, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. Only the init "
+        "its environment variables, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. Only the "
         "container that fetches the model gets it.",
         min_length=1,
         max_length=253,
@@ -233,7 +234,9 @@ class ModelDeploymentSpec(Part):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={"x-kubernetes-validations": [CPU_RULE, *WITHOUT_ROUTERS]}
+        json_schema_extra={
+            "x-kubernetes-validations": [CPU_RULE, *WITHOUT_ROUTERS, *IN_PLACE_RULES]
+        }
     )
 
     model: Model = Field(description="Which model is served, and from where.")

@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from modeldeploy_operator.resource.parts import Duration, Part, seconds
+from modeldeploy_operator.resource.parts import Duration, Part, rule_of, seconds
 from modeldeploy_operator.rollout.strategy import schedules
 from modeldeploy_operator.rollout.strategy.schedules import Schedule
 from modeldeploy_operator.rollout.strategy.steps import Step
 
-Strategy = Literal["Canary", "BlueGreen", "Rolling"]
+Strategy = Literal["Canary", "BlueGreen", "Rolling", "InPlace"]
 Capacity = Literal["Full", "Scarce"]
 
 DEFAULT_SURGE = 1
@@ -40,7 +40,7 @@ _CHECKS = (
 )
 """Those that a Job makes before any traffic judge no step."""
 _JUDGED = (
-    "self.strategy == 'Canary' ? has(self.steps) && size(self.steps) > 0 : "
+    "self.strategy in ['Canary', 'InPlace'] ? has(self.steps) && size(self.steps) > 0 : "
     "self.strategy == 'BlueGreen' && (!has(self.blueGreen) || !has(self.blueGreen.hold) || "
     "duration(self.blueGreen.hold) > duration('0s'))"
 )
@@ -49,13 +49,13 @@ RULES = (
     (
         f"!({_CHECKS}) || ({_JUDGED})",
         (
-            "analysis.checks judge a Canary's steps, so that there must be at least one step, or a "
+            "analysis.checks judge the steps of Canary or InPlace, so that there must be one, or a "
             "BlueGreen's hold, which must be longer than 0s; without either only job and replay can"
         ),
     ),
     (
-        "self.strategy == 'Canary' || !has(self.steps) || size(self.steps) == 0",
-        "steps are for the strategy Canary alone; take them out, or set strategy to Canary",
+        "self.strategy in ['Canary', 'InPlace'] || !has(self.steps) || size(self.steps) == 0",
+        "steps are for the strategies Canary and InPlace; take them out, or set one of them",
     ),
     (
         "self.strategy == 'BlueGreen' || !has(self.blueGreen)",
@@ -67,16 +67,51 @@ RULES = (
     ),
     (
         (
-            "!has(self.maxSurge) || self.strategy == 'Rolling' || "
+            "!has(self.maxSurge) || self.strategy in ['Rolling', 'InPlace'] || "
             "(has(self.capacity) && self.capacity == 'Scarce')"
         ),
         (
-            "maxSurge is for the strategy Rolling and for capacity Scarce; elsewhere stable keeps "
-            "all of its pods"
+            "maxSurge is for the strategy Rolling, for what InPlace does by Rolling, and for "
+            "capacity Scarce; elsewhere stable keeps all of its pods"
+        ),
+    ),
+    (
+        (
+            "self.strategy != 'InPlace' || !has(self.analysis) || !has(self.analysis.checks) || "
+            "!self.analysis.checks.exists(check, "
+            "has(check.job) || has(check.replay) || has(check.shadow))"
+        ),
+        (
+            "the checks job, replay and shadow ask pods that hold the new version alone, which "
+            "InPlace has not; take another strategy, or other checks"
         ),
     ),
 )
 """What belongs to which strategy, as rules of `spec.rollout`."""
+
+_IN_PLACE = (
+    "(has(self.rollout) && has(self.rollout.strategy) && self.rollout.strategy == 'InPlace')"
+)
+IN_PLACE_RULES = [
+    rule_of(
+        f"!{_IN_PLACE} || !(has(self.server) && has(self.server.image))",
+        "rollout.strategy InPlace needs the operator's own runtime, which is told the version of "
+        "each request; leave server.image out, or take another strategy",
+    ),
+    rule_of(
+        f"!{_IN_PLACE} || !(has(self.model.keepVersions) && self.model.keepVersions > 0 || "
+        "has(self.model.alsoServe) && size(self.model.alsoServe) > 0)",
+        "rollout.strategy InPlace holds the stable version and the one that is tried in one pod, "
+        "and no others; leave model.keepVersions and model.alsoServe out",
+    ),
+    rule_of(
+        f"!{_IN_PLACE} || !(has(self.traffic) && has(self.traffic.provider) && "
+        "self.traffic.provider == 'Gateway')",
+        "a Gateway cannot tell two versions in one pod apart: take traffic.provider Router, with "
+        "or without traffic.gateway, or another strategy than InPlace",
+    ),
+]
+"""What InPlace does not go with, said for the whole spec."""
 
 
 def schedule_of(
@@ -92,6 +127,8 @@ def schedule_of(
     surge = max_surge or DEFAULT_SURGE
     if strategy == "Rolling":
         return schedules.rolling(surge)
+    if strategy == "InPlace":
+        return schedules.in_place(steps, surge)
     if strategy == "BlueGreen":
         switch = blue_green or BlueGreen.model_validate({})
         return schedules.blue_green(approval=switch.approval, hold=seconds(switch.hold))

@@ -36,6 +36,8 @@ def read_wanted(
         steps=schedule.steps,
         surge=schedule.surge,
         preview=schedule.preview,
+        otherwise=schedule.otherwise,
+        mould=revisions.mould(revisions.ingredients(spec, name)),
         progress_deadline=seconds(spec.rollout.progress_deadline),
         paused=spec.rollout.paused,
         criteria=spec.rollout.criteria(),

@@ -13,19 +13,27 @@ from modeldeploy_operator.rollout.decision import POLL_PODS, POLL_UNWELL, Decisi
 from modeldeploy_operator.rollout.memory import Canary, Memory, Outcome, Revision
 from modeldeploy_operator.rollout.snapshot import Pool, Snapshot
 from modeldeploy_operator.rollout.states import State
-from modeldeploy_operator.rollout.strategy import pools, standing
+from modeldeploy_operator.rollout.strategy import placement, pools, standing
 
 
 def decide(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:
     """
     Decide about one ModelDeployment; same arguments, same decision.
     """
-    memory, notes = actions.obey(wanted, memory, seen)
+    goal = _goal(wanted, memory, seen)
+    memory, notes = actions.obey(placement.fit(wanted, memory, goal), memory, seen)
     memory = _lapse(wanted, clock.pause(wanted, memory, now))
-    goal = memory.undo.to if memory.undo else wanted.revision
+    goal = _goal(wanted, memory, seen)
+    wanted = placement.fit(wanted, memory, goal)
     decision = _decide(goal, wanted, memory, standing.hide(goal, wanted, memory, seen), now)
     decision = standing.add(decision, wanted, memory, seen, now)
+    decision = placement.settle(decision, goal, memory, seen)
     return replace(decision, notes=(*notes, *decision.notes))
+
+
+def _goal(wanted: Wanted, memory: Memory, seen: Snapshot) -> Revision:
+    goal = memory.undo.to if memory.undo else wanted.revision
+    return placement.place(goal, wanted, memory, seen)
 
 
 def _lapse(wanted: Wanted, memory: Memory) -> Memory:
@@ -155,7 +163,10 @@ def _may_start(goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot) -
         return False
     if memory.rejected and memory.rejected.revision == goal.revision:
         return False
-    return set(seen.pools) <= {memory.stable.revision, goal.revision}
+    # What leaves pods that stay must be out of them before it is tried again, and leave no trace.
+    before = seen.pools.get(goal.revision)
+    leaves = before is not None and before.shared != "" and before.desired == 0
+    return not leaves and set(seen.pools) <= {memory.stable.revision, goal.revision}
 
 
 def _try(goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Decision:

@@ -10,6 +10,7 @@ from modeldeploy_operator.analysis.checks import UNJUDGED, Criteria
 from modeldeploy_operator.rollout.memory import Memory, Revision, Standing
 from modeldeploy_operator.rollout.snapshot import NO_RULES, Routing, Rules
 from modeldeploy_operator.rollout.states import State
+from modeldeploy_operator.rollout.strategy.schedules import Schedule
 from modeldeploy_operator.rollout.strategy.steps import Step
 
 POLL_ROUTERS = timedelta(seconds=0.25)
@@ -41,6 +42,9 @@ class Wanted:
         also: The versions that are served beside it for good.
         keep: How many promoted predecessors stay served.
         rules: What the routers do with requests by their headers.
+        otherwise: The schedule for a change of pods, where a change of the version alone needs no
+            other pods; None where every revision has pods of its own.
+        mould: A fingerprint of all that the revision's pods are made of but the version.
 
     """
 
@@ -56,6 +60,8 @@ class Wanted:
     also: tuple[Standing, ...] = ()
     keep: int = 0
     rules: Rules = NO_RULES
+    otherwise: Schedule | None = None
+    mould: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class Decision:
         notes: What to tell as events.
         preview: The revision that the preview address leads to; None where there is none.
         jobs: The external checks whose Jobs are to be there; one that is not named is deleted.
+        shared: Pool to the pods that it lives in, for those that have none of their own.
 
     """
 
@@ -106,3 +113,4 @@ class Decision:
     notes: tuple[Note, ...] = ()
     preview: str | None = None
     jobs: tuple[str, ...] = ()
+    shared: Mapping[str, str] = field(default_factory=dict)

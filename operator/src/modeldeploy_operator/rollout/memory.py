@@ -4,7 +4,7 @@ What cannot be seen again: the only thing that one pass leaves for the next.
 It lives in the status, so that the operator may die at any moment and another go on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -29,10 +29,18 @@ class Outcome(StrEnum):
 class Revision:
     """
     A revision and the model version that it serves.
+
+    Attributes:
+        revision: The hash of what a user set.
+        version: The model version.
+        shared: The pods that it lives in, where those may hold another version, too; empty where
+            it has pods of its own. It is where a revision is, and not which one.
+
     """
 
     revision: str
     version: str
+    shared: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Pool:
         stage: What the pods are at while they are not ready, such as `FetchingModel`.
         warning: What was found wrong with its model and does not keep it from serving.
         created: When its Deployment was made, as Kubernetes writes it.
+        shared: The pods that it lives in, where those may hold another version, too.
 
     """
 
@@ -47,6 +48,7 @@ class Pool:
     stage: str = "AwaitingPods"
     warning: Failure | None = None
     created: str = ""
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ class Snapshot:
         measured: External check to what was measured: for each Job that exists, and for each
             question that was answered just now.
         gateway: What the Gateways say of our routes; None where none was asked for.
+        moulds: Kept revision to a fingerprint of all that its pods are made of but the version.
 
     """
 
@@ -178,6 +181,7 @@ class Snapshot:
     shares: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, Measurement] = field(default_factory=dict)
     gateway: Failure | None = None
+    moulds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -185,6 +189,16 @@ class Snapshot:
         Whether every pool has all its pods ready.
         """
         return bool(self.pools) and all(p.ready >= p.desired for p in self.pools.values())
+
+    @property
+    def asked(self) -> int:
+        """
+        Count the pods that are asked for; those that several revisions share, once.
+        """
+        homes = {pool.shared or name: 0 for name, pool in self.pools.items()}
+        for name, pool in self.pools.items():
+            homes[pool.shared or name] = max(homes[pool.shared or name], pool.desired)
+        return sum(homes.values())
 
     @property
     def confirmed(self) -> bool:

@@ -13,6 +13,7 @@ from modeldeploy_router.core.routing import FULL_WEIGHT, MOST_SHARES, Routing
 SPLIT, MATCH, STICKY = "split", "match", "sticky"
 LUA_FILE = "choice.lua"
 PIN_HEADER = "x-modeldeploy-pin"
+VERSION_HEADER = "x-model-version"
 FALLBACK_HEADER = "x-modeldeploy-fallback"
 METADATA_HINT = (
     "A compressed message says nothing of its version or label to the router: "
@@ -51,7 +52,22 @@ def map_entries(routing: Routing) -> dict[str, str]:
     if routing.sticky:
         entries[STICKY] = ":".join(routing.sticky)
     entries.update({slot: routing.check_path(slot) for slot in sorted(routing.slots)})
+    for slot, pool in routing.slots.items():
+        if pool.shared:
+            entries[f"shared/{slot}"] = _canonical(pool.version)
     return entries
+
+
+def render_named(map_file: str, when: str = "TRUE") -> str:
+    """
+    Render how a request that names no version is told which one its slot stands for.
+
+    It matters where the servers of a slot hold several; others need not be told.
+    """
+    return f"""  http-request set-var-fmt(txn.shared) "shared/%[var(txn.slot)]"
+  http-request set-var(txn.named) var(txn.shared),map({map_file})
+  acl is_shared var(txn.named) -m found
+  http-request set-header {VERSION_HEADER} %[var(txn.named)] if is_shared {when}"""
 
 
 def _canonical(version: str) -> str:
@@ -68,6 +84,7 @@ def render_choice(protocol: str, map_file: str) -> str:
   http-request deny status 503 default-errorfiles unless {{ var(txn.split),field(1,:) -m len gt 0 }}
 {_pins(protocol, map_file)}
 {_split(protocol, map_file)}
+{render_named(map_file, "!pinned !asks_status")}
   use_backend {protocol}_%[var(txn.slot)]_pinned if pinned
   use_backend {protocol}_%[var(txn.slot)]
 """

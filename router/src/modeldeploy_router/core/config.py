@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modeldeploy_router.core.access import TOKENS_FILE, render_access
-from modeldeploy_router.core.choice import FALLBACK_HEADER, LUA_FILE, SPLIT, render_choice
+from modeldeploy_router.core.choice import (
+    FALLBACK_HEADER,
+    LUA_FILE,
+    SPLIT,
+    VERSION_HEADER,
+    render_choice,
+    render_named,
+)
 from modeldeploy_router.core.errors import NOT_GRPC_FILE, router_errors
 from modeldeploy_router.core.routing import SLOTS
 
@@ -248,6 +255,8 @@ def _fallback(frame: Frame, protocol: str) -> str:
   http-request deny status 503 default-errorfiles if from_stable !has_canary
   http-request set-var(txn.slot) var(txn.split),field(2,:) if from_stable
   http-request deny status 503 default-errorfiles unless {{ var(txn.slot) -m len gt 0 }}
+  http-request del-header {VERSION_HEADER}
+{render_named(frame.map_file)}
   use_backend {protocol}_%[var(txn.slot)]
 """
 

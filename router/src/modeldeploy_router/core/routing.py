@@ -26,11 +26,14 @@ class RoutingError(ValueError):
 class Pool:
     """
     What a slot stands for.
+
+    `shared` says that its servers hold further versions, so that each request must name its own.
     """
 
     revision: str
     service: str
     version: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,12 @@ def parse_routing(text: str) -> Routing:
 
 def _read(document: dict[str, Any]) -> Routing:
     pools = {
-        slot: Pool(str(pool["revision"]), str(pool["service"]), str(pool["version"]))
+        slot: Pool(
+            str(pool["revision"]),
+            str(pool["service"]),
+            str(pool["version"]),
+            bool(pool.get("shared")),
+        )
         for slot, pool in document["slots"].items()
     }
     roles = document["roles"]

@@ -45,17 +45,19 @@ class Report:
                 report = replace(report, message=_cut(report.message, excess))
 
     def _to_json(self) -> str:
-        return json.dumps(
-            {
-                "code": self.code.value,
-                "permanent": self.code in PERMANENT,
-                "message": self.message,
-                "digest": self.digest,
-                "files": self.files,
-                "bytes": self.bytes,
-                **({"warning": self.warning} if self.warning else {}),
-            }
-        )
+        return json.dumps(self.to_dict())
+
+    def to_dict(self) -> dict[str, object]:
+        """Write the object as it is, however long its sentences are."""
+        return {
+            "code": self.code.value,
+            "permanent": self.code in PERMANENT,
+            "message": self.message,
+            "digest": self.digest,
+            "files": self.files,
+            "bytes": self.bytes,
+            **({"warning": self.warning} if self.warning else {}),
+        }
 
 
 def _cut(text: str, excess: int) -> str:

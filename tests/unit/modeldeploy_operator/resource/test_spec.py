@@ -79,6 +79,10 @@ def test_steps_become_the_rollouts_own() -> None:
         ({"capacity": "Scarce", "maxSurge": 2}, Schedule((FINAL,), 2)),
         ({"strategy": "Rolling"}, Schedule((FINAL,), 1)),
         ({"strategy": "Rolling", "maxSurge": 3}, Schedule((FINAL,), 3)),
+        (
+            {"strategy": "InPlace", "steps": [{"weight": 10}], "maxSurge": 2},
+            Schedule((Step(1_000), FINAL), otherwise=Schedule((FINAL,), 2)),
+        ),
         ({"strategy": "BlueGreen"}, blue_green(approval=False, hold=300)),
         (
             {"strategy": "BlueGreen", "blueGreen": {"approval": True, "hold": "1m"}},

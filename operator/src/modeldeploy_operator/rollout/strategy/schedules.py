@@ -9,6 +9,8 @@ This is all that a rollout knows of its strategy:
 | Canary, capacity Scarce | the same | replicas + maxSurge |
 | BlueGreen | all the pods without traffic, then all the traffic, held | none |
 | Rolling | all the traffic | replicas + maxSurge |
+| InPlace, another version alone | those that were written, each with all the pods | none |
+| InPlace, any other change | as Rolling | replicas + maxSurge |
 """
 
 from collections.abc import Sequence
@@ -28,12 +30,15 @@ class Schedule:
         surge: How many pods there may be beyond the wanted replicas; None where stable keeps all
             of its own.
         preview: Whether the candidate has an address of its own while it is tried.
+        otherwise: The schedule for a change of pods, where a change of the version alone is made
+            inside the pods that run.
 
     """
 
     steps: tuple[Step, ...]
     surge: int | None = None
     preview: bool = False
+    otherwise: "Schedule | None" = None
 
 
 def canary(steps: Sequence[Step], surge: int | None = None) -> Schedule:
@@ -56,3 +61,10 @@ def rolling(surge: int) -> Schedule:
     Replace a few pods at a time; the traffic follows the pods.
     """
     return Schedule((FINAL,), surge)
+
+
+def in_place(steps: Sequence[Step], surge: int) -> Schedule:
+    """
+    Go share by share inside the pods that run; what is no change of the version replaces them.
+    """
+    return Schedule(complete(steps), otherwise=rolling(surge))

@@ -55,7 +55,8 @@ def hide(goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot) -> Snap
     Return what was seen without the standing pools, unless the rollout is about one of them.
     """
     routing = seen.routing
-    own = {goal.revision}
+    rejected = memory.rejected is not None and memory.rejected.revision == goal.revision
+    own = set() if rejected or wanted.paused else {goal.revision}
     own |= {memory.stable.revision} if memory.stable else set()
     own |= {memory.canary.revision.revision} if memory.canary else set()
     hidden = {entry.revision.revision for entry in _standing(wanted, memory, seen)}
