@@ -139,7 +139,12 @@ _REPLAYED = {
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": {"uri": "ftp://models/x"}}, "spec.model.uri"),
-    ({"model": {"version": "newest"}}, "spec.model.version"),
+    ({"model": {"version": "the newest"}}, "spec.model.version"),
+    ({"model": {"version": "1" * 19}}, "at most 18 digits"),
+    ({"model": {"version": "canary"}}, "cannot be versions"),
+    ({"model": {"alsoServe": [{"version": "latest"}]}}, "served for good"),
+    ({"model": {"version": "v1", "alsoServe": [{"version": 2, "labels": ["v1"]}]}}, "may not be"),
+    ({"model": {"version": "v1"}, "server": {"image": "tf:1"}}, "by numbers alone"),
     ({"model": {"name": "other"}}, "spec.model.name is immutable"),
     ({"replicas": -1}, "spec.replicas"),
     ({"analysis": {}}, 'unknown field "spec.analysis"'),

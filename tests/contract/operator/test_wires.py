@@ -18,6 +18,7 @@ from modeldeploy_operator.manifests.routing import KEY, build_routing
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.manifests.watcher import build_watcher
 from modeldeploy_operator.resource.latest import findings as operators
+from modeldeploy_operator.resource.latest import following
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision
 from modeldeploy_operator.rollout.snapshot import Failure, Router, Routing
@@ -33,10 +34,11 @@ from modeldeploy_runtime.fetching import command
 from modeldeploy_runtime.fetching import report as fetching
 from modeldeploy_runtime.fetching.errors import PERMANENT, Code
 from modeldeploy_runtime.inspection import gate
+from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.telemetry.metrics import Metrics as RuntimeMetrics
 from modeldeploy_runtime.watching import command as watching
-from modeldeploy_runtime.watching.findings import Findings
+from modeldeploy_runtime.watching.findings import NAMES, Findings
 from testkit.objects import IMAGES, OWNER, a_container, a_pod, a_spec
 
 ARCHITECTURE = (Path(__file__).parent.parent.parent.parent / "ARCHITECTURE.md").read_text(
@@ -261,12 +263,30 @@ def test_the_watcher_takes_the_arguments_that_it_gets() -> None:
     Every argument of the watcher's container is one that the runtime knows.
     """
     spec = ModelDeploymentSpec.model_validate({"model": {"uri": "pvc://claim", "version": 1}})
-    pod = build_watcher(OWNER, spec.model, IMAGES)["spec"]["template"]["spec"]
+    pod = build_watcher(OWNER, spec, IMAGES)["spec"]["template"]["spec"]
     first, *arguments = pod["containers"][0]["args"]
     assert first == "watch"
     request = flags.parse(arguments, watching.Request)
     times = [float(request.poll_interval), float(request.settle_period)]
     assert (times, request.port) == ([60.0, 10.0], 8504)
+    assert request.version_names == "ordered"
+
+
+@pytest.mark.parametrize("name", ["2024-11-05T10-00", "v1.2.3", "x"])
+def test_routers_and_servers_give_a_name_the_same_number(name: str) -> None:
+    """
+    Messages that hold numbers alone reach a version of any name by the number of its name.
+    """
+    assert router_routing.derived_number(name) == str(ids.version_number(name))
+
+
+def test_operator_and_watcher_rank_versions_alike() -> None:
+    """
+    Whoever of the two looks for the newest finds the same.
+    """
+    versions = ["3", "010", "2024-11-05T10-00", "2024-2-05", "20241105", "2024-11-05T10-00Z"]
+    assert sorted(versions, key=following.rank) == sorted(versions, key=ids.rank)
+    assert all(map(NAMES["ordered"], versions))
 
 
 def test_the_operator_reads_what_a_watcher_found() -> None:

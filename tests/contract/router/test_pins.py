@@ -9,9 +9,10 @@ from typing import Any
 import grpc
 import pytest
 
+from modeldeploy_router.core.routing import derived_number
 from modeldeploy_runtime.protos import messages
 from testkit.load import GrpcClient, RestClient, Tally, send_many
-from testkit.routers import CANARY, STABLE, Bench, routing
+from testkit.routers import CANARY, NET, STABLE, Bench, Upstream, routing
 
 PREDICTION = "/tensorflow.serving.PredictionService/"
 SIZES = [100, 15_000, 20_000, 600_000, 19_000_000]
@@ -252,3 +253,40 @@ async def test_lasting_shares_come_before_the_split(served: Bench, rpc: GrpcClie
     tally = await send_many(rpc.predict, 10_000, 16)
     assert abs(tally.addresses[STABLE[1]] - 2000) <= 160
     assert abs(tally.addresses[CANARY] - 2000) <= 160
+
+
+async def test_a_version_that_is_no_number_is_pinned_in_every_way(
+    router: Bench, rest: RestClient, rpc: GrpcClient
+) -> None:
+    """
+    By path, header, label and metadata, and in a message by label or by the number of its name.
+    """
+    name, address = "2024-11-05T10-00", f"{NET}.3.240"
+    server = Upstream(address, name)
+    server.start()
+    document = routing(1, 5000)
+    document["slots"]["b"]["version"] = name
+    router.route(document)
+    router.pool("b", address)
+    router.start()
+    method = f"{PREDICTION}Predict"
+    for place, headers in (
+        (f"/versions/{name}", {}),
+        (f"/labels/{name}", {}),
+        ("", {"x_model_version": name}),
+        ("", {"x_model_label": name}),
+    ):
+        for _ in range(5):
+            _, _, body = await rest.send(
+                "POST", f"/v1/models/mnist{place}:predict", b"{}", **headers
+            )
+            assert json.loads(body)["address"] == address
+            assert json.loads(body)["pin"].split()[0] == name
+    for choice in ({"label": name}, {"version": int(derived_number(name))}):
+        for _ in range(5):
+            answer = json.loads(await rpc.call(method, message(method, **choice)))
+            assert answer["address"] == address
+            assert answer["pin"].split()[0] == name
+    answer = json.loads(await rpc.call(method, b"", x_model_version=name))
+    assert answer["address"] == address
+    server.end()

@@ -86,6 +86,31 @@ async def test_the_newest_version_is_found_and_promoted(cluster: Cluster) -> Non
     assert cluster.events().count("VersionFound") == 2
 
 
+async def test_dates_and_times_are_versions_too(cluster: Cluster) -> None:
+    """
+    They rank in natural order after numbers; folders of other names may be there for other reasons.
+    """
+    await _following(cluster, "9")
+    cluster.pods.findings = _found("backup", "2024-11-05T10-00", "2024-2-05", "9")
+    await _looks(cluster)
+    assert cluster.status["stable"]["version"] == "2024-11-05T10-00"
+    cluster.pods.findings = _found("2024-11-05T9-00", "2024-11-05T10-00")
+    await _looks(cluster, 3)
+    assert cluster.status["model"]["version"] == "2024-11-05T10-00"
+
+
+async def test_through_another_image_numbers_alone_are_followed(cluster: Cluster) -> None:
+    """
+    Nobody but our runtime knows versions of other names.
+    """
+    cluster.pods.findings = _found("2024-11-05", "2")
+    cluster.want("latest", server={"image": "tensorflow/serving:2.19.1"})
+    await _looks(cluster, 3)
+    assert cluster.status["model"]["version"] == "2"
+    args = cluster.kube.objects[WATCHER]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert "--version_names=numbers" in args
+
+
 async def test_a_version_is_not_wanted_before_it_is_complete(cluster: Cluster) -> None:
     """
     What is being uploaded is told, and nothing is rolled out.

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from modeldeploy_router.core.choice import map_entries
-from modeldeploy_router.core.routing import parse_routing
+from modeldeploy_router.core.routing import derived_number, parse_routing
 from testkit.routers import EXAMPLE
 
 
@@ -25,6 +25,21 @@ def test_pins_are_found_by_version_and_label() -> None:
     found = entries(slots=slots, pins={"versions": {"003": "c"}, "labels": {"exp": "c"}})
     assert found["version/3"] == "c:003"
     assert found["label/exp"] == "c:003"
+
+
+def test_a_version_that_is_no_number_is_found_by_name_number_and_label() -> None:
+    """
+    Its name is a label of its own, unless somebody gave that label to another pool.
+    """
+    named = {"revision": "r", "service": "s", "version": "2024-11-05"}
+    slots = EXAMPLE["slots"] | {"a": named, "c": named | {"version": "v1"}}
+    number = derived_number("2024-11-05")
+    found = entries(slots=slots, pins={"versions": {"v1": "c"}, "labels": {"v1": "b"}})
+    assert int(number) >= 1 << 62
+    assert found[f"version/{number}"] == found["version/2024-11-05"] == "a:2024-11-05"
+    assert found["label/2024-11-05"] == found["label/stable"] == "a:2024-11-05"
+    assert (found["label/v1"], found["version/v1"]) == ("b:2", "c:v1")
+    assert "label/2" not in found
 
 
 def test_the_roles_labels_mean_the_roles() -> None:

@@ -42,9 +42,7 @@ def findings_of(answer: Mapping[str, Any]) -> Findings:
             looked=looked,
             complete=tuple(str(version) for version in answer["complete"]),
             incomplete=tuple(
-                (str(one["version"]), str(one["message"]))
-                for one in answer["incomplete"]
-                if str(one["version"]).isdigit()
+                (str(one["version"]), str(one["message"])) for one in answer["incomplete"]
             ),
             code=str(problem["code"]),
             message=str(problem["message"]),

@@ -200,7 +200,7 @@ def _optional(decision: Decision, ground: Ground) -> list[Manifest]:
     if spec.autoscaling:
         manifests.append(autoscaler.build_autoscaler(owner, spec.autoscaling))
     if ground.following is not None:
-        manifests.append(watcher.build_watcher(owner, spec.model, ground.images))
+        manifests.append(watcher.build_watcher(owner, spec, ground.images))
     return manifests
 
 

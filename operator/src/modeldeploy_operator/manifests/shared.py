@@ -14,7 +14,7 @@ from modeldeploy_operator.manifests import names, pool
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.pool import METADATA
 from modeldeploy_operator.manifests.routing import KEY
-from modeldeploy_operator.manifests.template import Images, build_pod_template
+from modeldeploy_operator.manifests.template import ANY_NAME, Images, build_pod_template
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision
 
@@ -67,9 +67,9 @@ def build_template(
     fetch["resources"] = FOLLOWER
     kept = [mount for mount in fetch["volumeMounts"] if mount["name"] != "interface"]
     fetch["volumeMounts"] = [*kept, listed]
-    which = (f"--model_name={model}", f"--model_base_path=/models/{model}")
+    which = (f"--model_name={model}", f"--model_base_path=/models/{model}", ANY_NAME)
     args = [argument for argument in server["args"] if argument not in which]
-    server["args"] = [*args, f"--model_config_file={FOLDER}/{CONFIG}", POLL]
+    server["args"] = [*args, f"--model_config_file={FOLDER}/{CONFIG}", POLL, ANY_NAME]
     server["volumeMounts"] = [*server["volumeMounts"], listed]
     within["containers"] = [server, fetch]
     volumes = [volume for volume in within["volumes"] if volume["name"] != "interface"]

@@ -97,6 +97,9 @@ def build_pod_template(
     }
 
 
+ANY_NAME = "--version_names=any"
+"""Lets our server serve a version whose name is no number."""
+
 _LAST_ARGS = (
     "--enable_reload_config_request=false",
     f"--control_port={names.CONTROL_PORT}",
@@ -193,6 +196,7 @@ def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str
             *(["--max_num_load_retries=0"] if ours else []),
             *spec.server.args,
             # Last, so that nothing undoes it: what a pod serves is what its revision says.
+            *([ANY_NAME] if ours and not str(spec.model.version).isdigit() else []),
             *(_LAST_ARGS if ours else []),
         ],
         "ports": [

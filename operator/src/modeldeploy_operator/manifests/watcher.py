@@ -8,7 +8,7 @@ from modeldeploy_operator.manifests import names, template
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images
 from modeldeploy_operator.resource.parts import seconds
-from modeldeploy_operator.resource.spec import Model
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 
 RESOURCES = {
     "requests": {"cpu": "10m", "memory": "96Mi"},
@@ -16,11 +16,11 @@ RESOURCES = {
 }
 
 
-def build_watcher(owner: Owner, model: Model, images: Images) -> dict[str, Any]:
+def build_watcher(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str, Any]:
     """
     Build the watcher's Deployment.
     """
-    claim = template.claim_of(model.uri)
+    claim = template.claim_of(spec.model.uri)
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
     if claim:
         source = {"claimName": claim, "readOnly": True}
@@ -47,7 +47,7 @@ def build_watcher(owner: Owner, model: Model, images: Images) -> dict[str, Any]:
                         "fsGroup": template.USER,
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
-                    "containers": [_container(model, claim, images)],
+                    "containers": [_container(spec, claim, images)],
                     "volumes": volumes,
                 },
             },
@@ -55,7 +55,8 @@ def build_watcher(owner: Owner, model: Model, images: Images) -> dict[str, Any]:
     }
 
 
-def _container(model: Model, claim: str | None, images: Images) -> dict[str, Any]:
+def _container(spec: ModelDeploymentSpec, claim: str | None, images: Images) -> dict[str, Any]:
+    model, foreign = spec.model, spec.server.image is not None
     mounts: list[dict[str, Any]] = [
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
     ]
@@ -71,6 +72,7 @@ def _container(model: Model, claim: str | None, images: Images) -> dict[str, Any
             f"--poll_interval={seconds(model.poll_interval):g}s",
             f"--settle_period={seconds(model.settle_period):g}s",
             f"--port={names.FINDINGS_PORT}",
+            f"--version_names={'numbers' if foreign else 'ordered'}",
         ],
         "ports": [{"name": "findings", "containerPort": names.FINDINGS_PORT}],
         "readinessProbe": {

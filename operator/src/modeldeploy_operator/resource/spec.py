@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from modeldeploy_operator.resource.model_spec import DIGEST_RULE, Signatures, Version
+from modeldeploy_operator.resource.model_spec import FOREIGN_RULE, MODEL_RULES, Signatures, Version
 from modeldeploy_operator.resource.optional.gateway_spec import (
     GATEWAY_RULES,
     WITHOUT_ROUTERS,
@@ -57,7 +57,7 @@ class Model(Part):
     Which model is served, and from where.
     """
 
-    model_config = ConfigDict(json_schema_extra=DIGEST_RULE)
+    model_config = ConfigDict(json_schema_extra=MODEL_RULES)
 
     name: str | None = Field(
         None,
@@ -99,7 +99,7 @@ class Model(Part):
         None,
         description="A Secret of this namespace whose keys are named as the storage's SDK names "
         "its environment variables, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. Only the "
-        "container that fetches the model gets it.",
+        "container that fetches the model and the watcher of latest get it.",
         min_length=1,
         max_length=253,
     )
@@ -235,7 +235,11 @@ class ModelDeploymentSpec(Part):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "x-kubernetes-validations": [CPU_RULE, *WITHOUT_ROUTERS, *IN_PLACE_RULES]
+            "x-kubernetes-validations": [
+                *(CPU_RULE, FOREIGN_RULE),
+                *WITHOUT_ROUTERS,
+                *IN_PLACE_RULES,
+            ]
         }
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from modeldeploy_operator.resource.model_spec import LATEST, VERSION_RULES
 from modeldeploy_operator.resource.parts import Part, rule_of
 from modeldeploy_operator.rollout import weights
 from modeldeploy_operator.rollout.snapshot import Match, Rules
@@ -17,12 +18,13 @@ MOST_ALSO, MOST_KEPT = 5, 3
 _VERSION = {
     "anyOf": [{"type": "integer"}, {"type": "string"}],
     "x-kubernetes-int-or-string": True,
-    "maxLength": 19,
+    "maxLength": 63,
     "x-kubernetes-validations": [
+        *VERSION_RULES,
         rule_of(
-            "string(self).matches('^[0-9]{1,18}$')",
-            "the version must be the number of a folder below the uri, such as 3",
-        )
+            f"string(self) != '{LATEST}'",
+            f"{LATEST} is no version that can be served for good",
+        ),
     ],
 }
 

@@ -4,6 +4,7 @@ The routing configuration: what the operator wants, as it stands in `routing.jso
 This is where outside data enters: everything that a later room relies on is checked here.
 """
 
+import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ SLOTS = ("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l")
 FULL_WEIGHT = 10_000
 MOST_SHARES = 5
 STABLE, CANARY = "stable", "canary"
+FIRST_DERIVED = 1 << 62
 
 
 class RoutingError(ValueError):
@@ -72,7 +74,13 @@ class Routing:
     def pinned_versions(self) -> dict[str, str]:
         """
         Return the slot of each version that may be asked for; stable's goes before others.
+
+        A version whose name is no number has one too, for messages that carry nothing else.
         """
+        named = self._named()
+        return {derived_number(name): named[name] for name in named if not _is_number(name)} | named
+
+    def _named(self) -> dict[str, str]:
         pins = {_plain(version): slot for version, slot in self.versions.items()}
         for slot in (self.canary, self.stable):
             if slot is not None:
@@ -82,10 +90,13 @@ class Routing:
     def pinned_labels(self) -> dict[str, str]:
         """
         Return the slot of each label that may be asked for; the roles' names mean the roles.
+
+        The name of a version that is no number is a label, too.
         """
+        names = {name: slot for name, slot in self._named().items() if not _is_number(name)}
         roles = {STABLE: self.stable, CANARY: self.canary}
         kept = {label: slot for label, slot in self.labels.items() if label not in roles}
-        return kept | {label: slot for label, slot in roles.items() if slot is not None}
+        return names | kept | {label: slot for label, slot in roles.items() if slot is not None}
 
     def check_path(self, slot: str) -> str:
         """
@@ -154,7 +165,22 @@ def _plain(version: str) -> str:
     >>> _plain("007"), _plain("0"), _plain("2024-11-05")
     ('7', '0', '2024-11-05')
     """
-    return str(int(version)) if version.isdecimal() else version
+    return str(int(version)) if _is_number(version) else version
+
+
+def _is_number(version: str) -> bool:
+    return version.isascii() and version.isdecimal()
+
+
+def derived_number(version: str) -> str:
+    """
+    Return the number that stands for a version whose name is none, as the runtime reckons it.
+
+    >>> derived_number("2024-11-05T10-00")
+    '5656689877235480175'
+    """
+    digest = hashlib.sha256(version.encode()).digest()
+    return str(FIRST_DERIVED + int.from_bytes(digest[:8], "big") % FIRST_DERIVED)
 
 
 def _check(routing: Routing) -> None:

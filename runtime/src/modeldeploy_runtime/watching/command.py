@@ -16,7 +16,7 @@ from modeldeploy_runtime.flags import Duration, flag
 from modeldeploy_runtime.sources.cache import VersionCache
 from modeldeploy_runtime.sources.places import LocalPlace, Place, RemotePlace
 from modeldeploy_runtime.telemetry import logs
-from modeldeploy_runtime.watching.findings import Finder, Findings
+from modeldeploy_runtime.watching.findings import NAMES, Finder, Findings
 
 HANGS_AFTER = 600.0
 """A look that takes longer than this many seconds will not end by itself."""
@@ -32,7 +32,7 @@ class Request:
     poll_interval: Duration = flag(Duration(60), "Between two looks.", least=0.1)
     settle_period: Duration = flag(Duration(10), "How long files must stay the same.", least=0)
     port: int = 8504
-    version_names: str = flag("numbers", "Which folders are versions.", choices=("numbers", "any"))
+    version_names: str = flag("numbers", "Which folders are versions.", choices=tuple(NAMES))
     pvc_root: str = "/pvc"
     log_format: str = "plain"
 
@@ -67,8 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         _log.error("The port %d cannot be used: %s", request.port, error)
         return 1
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
-    any_name = request.version_names == "any"
-    finder = Finder(place, request.settle_period, time.monotonic, any_name=any_name)
+    finder = Finder(place, request.settle_period, time.monotonic, NAMES[request.version_names])
     while True:
         _look(finder, state)
         state.waits = finder.wait(request.poll_interval)

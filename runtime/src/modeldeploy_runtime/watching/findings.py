@@ -6,6 +6,7 @@ else once its files stayed the same for as long as a person decides.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,15 @@ from modeldeploy_runtime.sources.places import Listing, Place
 
 KEPT = 5
 """So many complete versions are told, the newest; older ones are not looked at."""
+
+_ORDERED = re.compile(r"[0-9]+([-_.T][0-9]+)*Z?")
+
+NAMES: Mapping[str, Callable[[str], bool]] = {
+    "numbers": version_policy.is_version,
+    "ordered": lambda name: _ORDERED.fullmatch(name) is not None and not ids.is_too_large(name),
+    "any": lambda name: version_policy.is_version(name, any_name=True),
+}
+"""Which folders are versions: those that are numbers, dates or times, too, or any."""
 
 _MARKERS = frozenset({completeness.MARKER, completeness.MANIFEST})
 
@@ -67,12 +77,16 @@ class Finder:
     """Looks at a base path again and again; used by one thread."""
 
     def __init__(
-        self, place: Place, settle_seconds: float, clock: Callable[[], float], *, any_name: bool
+        self,
+        place: Place,
+        settle_seconds: float,
+        clock: Callable[[], float],
+        is_version: Callable[[str], bool],
     ) -> None:
         self._place = place
         self._settle = settle_seconds
         self._clock = clock
-        self._any_name = any_name
+        self._is_version = is_version
         self._complete: set[str] = set()
         self._seen: dict[str, _Seen] = {}
         self._settles_at: float | None = None
@@ -116,7 +130,7 @@ class Finder:
         """Name the versions, the newest first; of several names for a number the first counts."""
         by_number: dict[int, str] = {}
         for name in sorted(self._folders()):
-            if version_policy.is_version(name, any_name=self._any_name):
+            if self._is_version(name):
                 by_number.setdefault(ids.version_number(name), name)
         return sorted(by_number.values(), key=ids.rank, reverse=True)
 

@@ -50,6 +50,7 @@ def test_the_template_of_shared_pods_names_no_version() -> None:
     assert follow["args"][0] == "follow"
     assert not any("base_path" in argument for argument in server["args"])
     assert "--model_config_file=/etc/modeldeploy/serving/models.config" in server["args"]
+    assert server["args"].count("--version_names=any") == 1
     mounted = {container["name"]: container["volumeMounts"] for container in (server, follow)}
     for mounts in mounted.values():
         assert "interface" not in {mount["name"] for mount in mounts}

@@ -51,6 +51,16 @@ def test_the_server_sees_a_local_path() -> None:
     ]
 
 
+def test_a_version_that_is_no_number_is_one_to_our_server() -> None:
+    """
+    The server is told so after all that the user tells it; another image never is.
+    """
+    named = a_spec("2024-11-05", server={"args": ["--version_names=numbers"]})
+    args = _pod(named)["containers"][0]["args"]
+    assert args.index("--version_names=any") > args.index("--version_names=numbers")
+    assert "--version_names=any" not in str(_pod(a_spec("2", server={"image": "tf"})))
+
+
 def test_the_fetch_is_told_what_is_asked_of_signatures() -> None:
     """
     Required signatures are a flag; the interface is a volume that may be missing.

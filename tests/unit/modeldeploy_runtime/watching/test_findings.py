@@ -12,7 +12,7 @@ import pytest
 
 from modeldeploy_runtime.fetching.errors import Code, FetchError
 from modeldeploy_runtime.sources.places import Listing, LocalPlace
-from modeldeploy_runtime.watching.findings import KEPT, Finder, Findings
+from modeldeploy_runtime.watching.findings import KEPT, NAMES, Finder, Findings
 
 SETTLES = "Its files must stay the same for 10 s."
 
@@ -22,12 +22,12 @@ class _World:
     A base path on the disk, a clock that stands still, and a finder.
     """
 
-    def __init__(self, folder: Path, *, any_name: bool = False) -> None:
+    def __init__(self, folder: Path, names: str = "numbers") -> None:
         self.folder = folder / "base"
         self.folder.mkdir()
         self.now = 100.0
         place = LocalPlace(self.folder, saved_model=True)
-        self.finder = Finder(place, 10.0, lambda: self.now, any_name=any_name)
+        self.finder = Finder(place, 10.0, lambda: self.now, NAMES[names])
 
     def write(self, version: str, *names: str, text: str = "x") -> None:
         for name in names or ("saved_model.pb",):
@@ -141,10 +141,20 @@ def test_names_of_any_kind_are_versions_where_that_is_wanted(tmp_path: Path) -> 
     """
     With any names, runs of digits count as numbers.
     """
-    world = _World(tmp_path, any_name=True)
+    world = _World(tmp_path, "any")
     for version in ("v9", "v10"):
         world.write(version, "saved_model.pb", "_SUCCESS")
     assert world.look().complete == ("v10", "v9")
+
+
+def test_dates_and_times_are_versions_where_order_is_wanted(tmp_path: Path) -> None:
+    """
+    A folder that somebody put aside is none.
+    """
+    world = _World(tmp_path, "ordered")
+    for version in ("7", "2024-11-05T10-00Z", "2024-11-05T9-00Z", "7-backup", "9" * 20, "new"):
+        world.write(version, "saved_model.pb", "_SUCCESS")
+    assert world.look().complete == ("2024-11-05T10-00Z", "2024-11-05T9-00Z", "7")
 
 
 def test_a_storage_that_is_away_takes_nothing_away(world: _World) -> None:
@@ -222,7 +232,7 @@ def test_failures_of_a_storage(
     for version in ("1", "2"):
         world.write(version, "saved_model.pb", "_SUCCESS")
     place = _Remote(world.folder, failures)
-    finder = Finder(place, 10.0, lambda: 0.0, any_name=False)
+    finder = Finder(place, 10.0, lambda: 0.0, NAMES["numbers"])
     assert finder.look() == expected
 
 

@@ -20,6 +20,10 @@ from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Memory, Revision
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_ORDERED = re.compile(r"[0-9]{1,18}([-_.T][0-9]{1,18})*Z?")
+"""Numbers, dates and times: any other folder may be there for another reason."""
+
+_DIGITS = re.compile(r"([0-9]+)")
 UNKNOWN = Revision("", "")
 """What is wanted before any version was found."""
 
@@ -35,6 +39,7 @@ class Following:
     memory: Memory
     poll: float = 60.0
     settle: float = 10.0
+    only_numbers: bool = False
 
     def wait(self, findings: Findings) -> float:
         """
@@ -65,11 +70,13 @@ class Following:
         Take a newer complete version where there is one.
         """
         newer = [name for name in findings.complete if self._is_newer(name)]
-        return replace(self, version=max(newer, key=int)) if newer else self
+        return replace(self, version=max(newer, key=rank)) if newer else self
 
     def _is_newer(self, version: str) -> bool:
-        is_number = _NUMBER.fullmatch(version) is not None
-        return is_number and (not self.version or int(version) > int(self.version))
+        names = _NUMBER if self.only_numbers else _ORDERED
+        if not names.fullmatch(version):
+            return False
+        return not names.fullmatch(self.version) or rank(version) > rank(self.version)
 
     def told(self, findings: Findings) -> tuple[bool, str, str]:
         """
@@ -79,7 +86,7 @@ class Following:
             return False, findings.code, findings.message
         pending = [found for found in findings.incomplete if self._is_newer(found[0])]
         if pending:
-            version, why = max(pending, key=lambda found: int(found[0]))
+            version, why = max(pending, key=lambda found: rank(found[0]))
             sentence = f"Version {version} is not complete yet: {why}"
             return bool(self.version), "VersionIncomplete", sentence
         if not self.version:
@@ -107,6 +114,7 @@ def follow(
         memory,
         poll=seconds(spec.model.poll_interval),
         settle=seconds(spec.model.settle_period),
+        only_numbers=spec.server.image is not None,
     )
 
 
@@ -124,6 +132,17 @@ def _served_already(spec: ModelDeploymentSpec, name: str, memory: Memory) -> str
         if revision and revisions.revision_of(pinned(spec, revision.version), name) == revision:
             return revision.version
     return ""
+
+
+def rank(version: str) -> tuple[str | int, ...]:
+    """
+    Order versions as the watcher does: runs of digits count as numbers.
+
+    >>> sorted(["10", "9", "2024-11-05T10-00", "2024-02-01"], key=rank)
+    ['9', '10', '2024-02-01', '2024-11-05T10-00']
+    """
+    parts = _DIGITS.split(version)
+    return tuple(int(part) if index % 2 else part for index, part in enumerate(parts))
 
 
 def pinned(spec: ModelDeploymentSpec, version: str) -> ModelDeploymentSpec:
