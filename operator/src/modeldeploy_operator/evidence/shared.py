@@ -2,6 +2,7 @@
 Shared pods: which of the versions on their list each of them serves, and why not. A pure module.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ Pod = Mapping[str, Any]
 
 AVAILABLE, END = "AVAILABLE", "END"
 FETCHED = "Fetched"
+_FIRST_DERIVED = 1 << 62
 NO_MEMORY = 8
 """The canonical code RESOURCE_EXHAUSTED."""
 
@@ -42,7 +44,7 @@ class Told:
         """
         Tell whether a version is in the pod, or leaves a trace there.
         """
-        state = self.states.get(version)
+        state = self.states.get(_number(version))
         serves = state is not None and state.state != END
         return serves or version in self.held or version in self.reports
 
@@ -109,7 +111,7 @@ def serves(pod: Pod, told: Told, version: str) -> bool:
     """
     Tell whether a pod is ready and has a version available.
     """
-    state = told.states.get(_plain(version))
+    state = told.states.get(_number(version))
     return pods.is_ready(pod) and state is not None and state.state == AVAILABLE
 
 
@@ -120,8 +122,18 @@ def _plain(version: str) -> str:
     return str(int(version)) if version.isdecimal() else version
 
 
+def _number(version: str) -> str:
+    """
+    Return the number by which a server's status names a version; a name has one of its own.
+    """
+    if version.isdecimal():
+        return _plain(version)
+    digest = hashlib.sha256(version.encode()).digest()
+    return str(_FIRST_DERIVED + int.from_bytes(digest[:8], "big") % _FIRST_DERIVED)
+
+
 def _failure(pod: Pod, told: Told, version: str) -> Failure | None:
-    state, report = told.states.get(_plain(version)), told.reports.get(version, {})
+    state, report = told.states.get(_number(version)), told.reports.get(version, {})
     if report and report.get("code") != FETCHED:
         permanent = bool(report.get("permanent"))
         return Failure(str(report.get("code")), str(report.get("message", "")), permanent=permanent)

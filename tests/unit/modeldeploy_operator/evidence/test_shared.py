@@ -9,6 +9,7 @@ import pytest
 from modeldeploy_operator.evidence import shared
 from modeldeploy_operator.evidence.shared import SILENT, Told
 from modeldeploy_operator.rollout.snapshot import Failure
+from modeldeploy_runtime.servables import ids
 
 DEPLOYMENT = {
     "metadata": {"labels": {"serving.modeldeploy.io/revision": "pr1"}, "creationTimestamp": "then"},
@@ -149,3 +150,14 @@ requests{version="12"} 6
 requests{version=""} 7
 requests{version="2"} 8"""
     assert shared.only(metrics, "002").splitlines() == ["up 1", 'requests{version="2"} 8']
+
+
+def test_a_version_that_is_a_name_is_found_by_its_number() -> None:
+    """
+    A server's status has room for numbers alone; both halves derive the same one from a name.
+    """
+    name = "2024-11-05T10-00"
+    number = str(ids.version_number(name))
+    said = told((number, "AVAILABLE", "OK"), held=(name,))
+    assert shared.pool_of(DEPLOYMENT, name, [(a_pod(), said)], listed=True).ready == 1
+    assert said.knows(name)
