@@ -16,6 +16,13 @@ from testkit.cluster import MODEL, NAMESPACE, OPERATOR_NAMESPACE
 ROOT = Path(__file__).parents[2]
 DEVCLUSTER = [str(Path(sys.executable).with_name("devcluster"))]
 HELM_WAIT = "90s"
+ASKED = (
+    f"checks.allowedUrls[0]=http://prometheus.{NAMESPACE}:9090",
+    f"checks.allowedUrls[1]=http://pages.{NAMESPACE}:8080",
+    f"checks.secrets[0].namespace={NAMESPACE}",
+    "checks.secrets[0].name=pages-token",
+)
+"""What the checks of others may ask."""
 
 
 def _run(*args: str, stdin: str | None = None) -> str:
@@ -35,7 +42,7 @@ def _images() -> dict[str, str]:
 def _install(images: dict[str, str]) -> None:
     tags = [f"images.tags.{n}={images[n].rpartition(':')[2]}" for n in images if n != "s3"]
     registry = images["operator"].rpartition("/")[0]
-    settings = ",".join([f"images.registry={registry}", *tags])
+    settings = ",".join([f"images.registry={registry}", *tags, *ASKED])
     _run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", "crds")
     _run(
         *(
@@ -54,10 +61,6 @@ def _store(images: dict[str, str], folder: Path) -> None:
     """
     Run an S3 store with five versions of the model: three good, one broken, one incomplete.
     """
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    level = {"pod-security.kubernetes.io/enforce": "restricted"}
-    namespace["metadata"]["labels"] = level  # type: ignore[index]  # a literal of mixed values
-    _run("kubectl", "apply", "-f", "-", stdin=json.dumps(namespace))
     text = (ROOT / "examples/s3/s3.yaml").read_text().replace("S3_IMAGE", images["s3"])
     _run("kubectl", "-n", NAMESPACE, "apply", "-f", "-", stdin=text)
     _run("kubectl", "-n", NAMESPACE, "rollout", "status", "deployment/s3", "--timeout=60s")
@@ -65,6 +68,16 @@ def _store(images: dict[str, str], folder: Path) -> None:
     where = ["-o", "jsonpath={.spec.clusterIP}"]
     address = _run("kubectl", "-n", NAMESPACE, "get", "service", "s3", *where)
     _run(sys.executable, "examples/s3/upload.py", f"http://{address}:7070", str(folder), "models")
+
+
+def _make_namespace() -> None:
+    """
+    Make the tests' namespace, whose pods are as restricted as Kubernetes knows.
+    """
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": NAMESPACE, "labels": level}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    _run("kubectl", "apply", "-f", "-", stdin=json.dumps(namespace))
 
 
 def _clear() -> None:
@@ -85,6 +98,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     images = _images()
     _clear()
+    _make_namespace()
     _install(images)
     _store(images, tmp_path_factory.mktemp("models") / MODEL)
     yield

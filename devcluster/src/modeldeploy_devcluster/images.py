@@ -23,6 +23,7 @@ DOCKERFILES = {
     "operator": "operator/Dockerfile",
     "router": "router/Dockerfile",
     "s3": "examples/s3/Dockerfile",
+    "prometheus": "examples/prometheus/Dockerfile",
 }
 REPOSITORY = f"{REGISTRY}/modeldeploy"
 BASE_IMAGE = "localhost/modeldeploy-base:bookworm"

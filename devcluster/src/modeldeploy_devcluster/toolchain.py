@@ -32,11 +32,13 @@ class Tool:
         name: The folder under `tools/`.
         module: The Go module that the programs come from; its version is read from go.mod.
         stamps: Linker variables set to values in which {version}, {major} and {minor} are filled.
+        tags: Build tags, which leave out what a test cluster does not need.
     """
 
     name: str
     module: str
     stamps: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 TOOLS = {
@@ -64,6 +66,12 @@ TOOLS = {
             ("github.com/traefik/traefik/v3/pkg/version.Version={version}",),
         ),
         Tool("kwok", "sigs.k8s.io/kwok"),
+        Tool(
+            "prometheus",
+            "github.com/prometheus/prometheus",
+            ("github.com/prometheus/common/version.Version={version}",),
+            ("remove_all_sd", "enable_kubernetes_sd"),
+        ),
     )
 }
 
@@ -116,7 +124,8 @@ def ensure(settings: Settings, name: str) -> Path:
     source = settings.tools / name
     go_mod, go_sum = (source / "go.mod").read_text(), (source / "go.sum").read_text()
     flags = linker_flags(tool, go_mod)
-    folder = settings.cache / "programs" / f"{name}-{cache_key(go_mod, go_sum, flags)}"
+    key = cache_key(go_mod, go_sum, " ".join([flags, *tool.tags]))
+    folder = settings.cache / "programs" / f"{name}-{key}"
     if not folder.is_dir():
         with locked(settings, f"build-{name}"):
             if not folder.is_dir():
@@ -168,7 +177,8 @@ def _build(settings: Settings, tool: Tool, flags: str, folder: Path) -> None:
     log = settings.cache / "logs" / f"build-{tool.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [go, "build", "-v", "-p", str(os.cpu_count() or 2), "-trimpath"]
-    command += ["-buildvcs=false", "-ldflags", flags, "-o", f"{partial}/", "tool"]
+    command += ["-buildvcs=false", f"-tags={','.join(tool.tags)}", "-ldflags", flags]
+    command += ["-o", f"{partial}/", "tool"]
     ours = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""}
     started = time.monotonic()
     with log.open("w") as output:
