@@ -5,12 +5,16 @@
 import asyncio
 import contextlib
 import json
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import s3fs
 
+from modeldeploy_runtime.servables.ids import version_number
+from testkit.asking import Asker
 from testkit.cluster import (
     MODEL,
     Cluster,
@@ -26,6 +30,7 @@ from testkit.traffic import Traffic
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(540)]
 
 QUICK = {"steps": [{"weight": 50, "hold": "1s"}], "progressDeadline": "60s"}
+STEPS = [{"weight": 10, "hold": "5s"}, {"weight": 50, "hold": "5s"}]
 SOURCE = f"models/{MODEL}"
 SOON = {"pollInterval": "1s", "settlePeriod": "2s"}
 
@@ -47,18 +52,28 @@ class Shelf:
         if self._store.exists(self._path):
             self._store.rm(self._path, recursive=True)
 
-    async def put(self, version: int, source: int, *, lacking: str = "") -> None:
+    async def put(self, version: int | str, source: int, *, lacking: str = "") -> None:
         """
         Upload a version, all but the files whose names hold a word.
         """
         await asyncio.to_thread(self._put, version, source, lacking)
 
-    def _put(self, version: int, source: int, lacking: str) -> None:
+    def _put(self, version: int | str, source: int, lacking: str) -> None:
         root = f"{SOURCE}/{source}"
         for path in self._store.find(root):
             if not lacking or lacking not in path:
                 target = path.replace(root, f"{self._path}/{version}", 1)
                 self._store.pipe(target, self._store.cat(path))
+
+    def copy(self, source: int, target: Path) -> None:
+        """
+        Download one of the cluster's versions.
+        """
+        root = f"{SOURCE}/{source}"
+        for path in self._store.find(root):
+            file = target / path.removeprefix(root).lstrip("/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self._store.cat(path))
 
 
 async def _shelf(name: str) -> Shelf:
@@ -67,9 +82,11 @@ async def _shelf(name: str) -> Shelf:
     return await asyncio.to_thread(Shelf, address, name)
 
 
-async def _follow(cluster: Cluster, shelf: Shelf, name: str, **spec: Any) -> Deployed:
-    body = manifest(name, "latest", rollout=QUICK, **spec)
-    body["spec"]["model"].update(uri=shelf.uri, **SOON)
+async def _follow(
+    cluster: Cluster, shelf: Shelf, name: str, model: dict[str, Any] | None = None
+) -> Deployed:
+    body = manifest(name, "latest", rollout=QUICK)
+    body["spec"]["model"].update(uri=shelf.uri, **SOON, **(model or {}))
     return await apply(cluster, body)
 
 
@@ -146,7 +163,96 @@ def test_a_version_that_failed_is_not_tried_again() -> None:
             await shelf.put(6, 2)
             await deployed.until_stable(6)
         assert traffic.seen.failures == []
+        assert set(traffic.seen.versions["rest"]) == {"1", "6"}
+        await deployed.delete()
+
+    play(scenario)
+
+
+async def _claim(name: str, folder: Path) -> None:
+    """
+    Make a claim whose volume is a folder of this machine.
+    """
+    ways, size = ["ReadWriteMany"], {"storage": "1Gi"}
+    place: dict[str, Any] = {"accessModes": ways, "storageClassName": ""}
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {**place, "capacity": size, "hostPath": {"path": str(folder)}},
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {**place, "volumeName": name, "resources": {"requests": size}},
+    }
+    for body in (volume, claim):
+        await kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+
+@pytest.mark.long
+def test_a_claim_is_followed_step_by_step(tmp_path: Path) -> None:
+    """
+    A version that is moved into a claim goes through all steps under load, and is promoted.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+        shelf, models = await _shelf("claimed"), tmp_path / "models"
+        await asyncio.to_thread(shelf.copy, 1, models / "1")
+        name = "latest-claim"
+        await _claim(name, tmp_path)
+        rollout = {"steps": STEPS, "progressDeadline": "60s"}
+        body = manifest("claimed", "latest", rollout=rollout)
+        body["spec"]["model"] = {"name": MODEL, "uri": f"pvc://{name}/models", "version": "latest"}
+        body["spec"]["model"].update(SOON)
+        deployed = await apply(cluster, body)
+        await deployed.until_stable(1)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await asyncio.to_thread(shelf.copy, 2, models / "upload")
+            shutil.move(models / "upload", models / "2")
+            for step in STEPS:
+                await deployed.until_weight(f"{step['weight']}%", 2)
+            await deployed.until_stable(2)
+        assert traffic.seen.failures == []
         assert set(traffic.seen.versions["rest"]) == {"1", "2"}
+        await deployed.delete()
+        await kubectl("delete", "persistentvolumeclaim", name)
+        await kubectl("delete", "persistentvolume", name)
+
+    play(scenario)
+
+
+@pytest.mark.long
+def test_a_date_is_a_version_that_is_followed_and_pinned() -> None:
+    """
+    Found and promoted like a number; asked for by path, header, label and its derived number.
+    """
+    first, second = "2024-11-05T10-00", "2024-12-01T08-00"
+
+    async def scenario(cluster: Cluster) -> None:
+        shelf = await _shelf("dated")
+        await shelf.put(first, 1)
+        also: dict[str, Any] = {"keepVersions": 1}
+        deployed = await _follow(cluster, shelf, "dated", also)
+        await deployed.until_stable(first)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await shelf.put(second, 2)
+            await deployed.until_stable(second)
+            asker = Asker(await deployed.host())
+            for version in (first, second):
+                assert await asker.rest(f"/versions/{version}") == version
+                assert await asker.rest(f"/labels/{version}") == version
+                assert await asker.rest(x_model_version=version) == version
+                assert await asker.grpc(label=version) == version
+                assert await asker.grpc(version=version_number(version)) == version
+                assert await asker.grpc(metadata={"x_model_version": version}) == version
+            assert await asker.rest("/versions/2025-01-01") == "404"
+        assert traffic.seen.failures == []
+        assert {first, second} == set(traffic.seen.versions["rest"])
+        await asker.close()
         await deployed.delete()
 
     play(scenario)
