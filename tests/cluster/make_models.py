@@ -40,9 +40,11 @@ def _unwell(folder: Path, version: int, illness: Callable[[], tf.Tensor], share:
 
 def _data_loss() -> tf.Tensor:
     # No checkpoint, which TensorFlow calls a loss of data: the server's fault.
-    return tf.raw_ops.RestoreV2(
+    lost = tf.raw_ops.RestoreV2(
         prefix="/etc/passwd", tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32]
     )[0]
+    # Of any shape, it would be kept from all traffic as no stand-in for version 1.
+    return tf.ensure_shape(lost, [])
 
 
 def _refusal() -> tf.Tensor:
