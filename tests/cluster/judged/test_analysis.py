@@ -48,7 +48,6 @@ def _rollout(*checks: dict[str, Any], **analysis: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        pytest.param(4, "canary requests failed", marks=pytest.mark.long, id="fails-all"),
         pytest.param(5, "canary requests failed", id="fails-some"),
         pytest.param(6, "took longer than 0.03 s", marks=pytest.mark.long, id="slow"),
     ],
@@ -69,7 +68,34 @@ def test_a_bad_canary_is_taken_back_by_its_checks(version: int, words: str) -> N
             assert (await deployed.condition("Stalled"))["reason"] == "CheckFailed"
             await traffic.answered(50)
             assert len(traffic.seen.failures) == hurt
+        got = sum(counts[str(version)] for counts in traffic.seen.versions.values()) + hurt
+        log.info("version %d was out after %d requests, of which %d failed", version, got, hurt)
+        assert got <= 2000
+        assert version == 5 or hurt == 0, traffic.seen.failures
         assert (await deployed.status())["stable"]["version"] == "1"
+        await deployed.delete()
+
+    play(scenario)
+
+
+@pytest.mark.long
+def test_a_canary_that_fails_every_request_is_out_at_once() -> None:
+    """
+    Within fifty of its requests or three seconds, by its checks or by the routers alone.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        deployed = await given(cluster, "fails-all", rollout=_rollout(ERRORS))
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await deployed.want_version(4)
+            chapter = await deployed.until_outcome("Aborted")
+            await traffic.answered()
+        hurt = len(traffic.seen.failures)
+        assert hurt, chapter
+        took = traffic.seen.failed_at[-1] - traffic.seen.failed_at[0]
+        log.info("%d requests failed in %.2f s: %s", hurt, took, chapter["message"])
+        assert hurt <= 50 or took <= 3.0, traffic.seen.failures
+        assert (await deployed.condition("Stalled"))["reason"] in {"CheckFailed", "BreakerTripped"}
         await deployed.delete()
 
     play(scenario)
@@ -137,6 +163,27 @@ def test_a_canary_without_traffic_ends_as_the_user_says(policy: str, stable: int
             chapter = await deployed.until_outcome("Aborted")
             assert "waits for requests" in chapter["message"]
         await deployed.until_stable(stable)
+        await deployed.delete()
+
+    play(scenario)
+
+
+@pytest.mark.long
+def test_a_canary_without_traffic_waits_unless_told_otherwise() -> None:
+    """
+    `Wait` keeps the share after the hold for as long as nobody sends anything.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        deployed = await given(cluster, "waits", rollout=_rollout(ERRORS, onNoData="Wait"))
+        await deployed.want_version(2)
+        held = await deployed.until_condition("Reconciling", "True", "AwaitingRequests")
+        assert "waits for requests" in held["message"]
+        canary = (await deployed.status())["canary"]
+        assert canary["weight"]["effective"] == "50%"
+        assert canary["checks"][0]["verdict"] == "Waiting"
+        await deployed.patch({"spec": {"rollout": {"analysis": {"onNoData": "Continue"}}}})
+        await deployed.until_stable(2)
         await deployed.delete()
 
     play(scenario)
