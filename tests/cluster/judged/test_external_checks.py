@@ -1,8 +1,9 @@
 """
-Canaries that others judge on a cluster: Prometheus, a web page, a Job.
+Canaries that others judge on a cluster: Prometheus, a web page, a Job, recorded requests.
 """
 
 import asyncio
+import base64
 import json
 import logging
 import subprocess
@@ -423,6 +424,74 @@ def test_a_job_that_cannot_run_judges_nobody() -> None:
         assert traffic.seen.failures == []
         assert "does not run" in held["message"]
         assert [chapter["outcome"] for chapter in status["history"]] == ["Promoted", "Promoted"]
+        await deployed.delete()
+
+    play(scenario)
+
+
+# --- recorded requests ---------------------------------------------------------------------------
+
+
+async def _record(cluster: Cluster, deployed: Deployed, folder: Path) -> None:
+    """
+    Copy what the serving pod wrote of its requests into the store, below models/recorded.
+    """
+    (pod,) = await cluster.pods(deployed.name, "server")
+    read = ("exec", pod["metadata"]["name"], "-c", "server", "--", "sh", "-c")
+
+    async def written() -> str:
+        return await kubectl(*read, "cat /tmp/log/of* 2>/dev/null | base64 || true")
+
+    text = await until("a request log", written)
+    (folder / "recorded").mkdir()
+    (folder / "recorded" / "of-half.tfrecord").write_bytes(base64.b64decode(text))
+    store = f"http://{await _address(cluster, 's3')}:7070"
+    upload = [sys.executable, "examples/s3/upload.py", store, str(folder / "recorded"), "models"]
+    await asyncio.to_thread(_program, *upload)
+
+
+def _replay(folder: str) -> dict[str, Any]:
+    uri = f"s3://models/{folder}"
+    return {
+        "name": "recorded",
+        "replay": {"uri": uri, "maxMismatch": "1%", "secretName": "s3-models"},
+    }
+
+
+def test_recorded_requests_judge_a_canary_before_any_traffic(tmp_path: Path) -> None:
+    """
+    One that answers otherwise than version 1 did gets no request; one that does not is promoted.
+
+    Without a log nothing is said.
+    """
+
+    async def scenario(cluster: Cluster) -> None:
+        flags = ["prefix=/tmp/log/of", "rate=1", "file_age=1s"]
+        server = {"args": [f"--request_logging_{flag}" for flag in flags]}
+        deployed = await given(cluster, "replays", server=server)
+        async with Traffic(await deployed.host(), MODEL) as traffic:
+            await traffic.answered(100)
+            await _record(cluster, deployed, tmp_path)
+            rollout = _analysis(_replay("recorded"), hold="2s")
+            await deployed.patch({"spec": {"rollout": rollout}})
+            began = time.monotonic()
+            await deployed.want_version(2)
+            chapter = await deployed.until_outcome("Aborted", seconds=LONG)
+            took = time.monotonic() - began
+            log.info("stopped %.1f s after the version was wanted: %s", took, chapter["message"])
+            assert "recorded requests were answered otherwise" in chapter["message"]
+            await deployed.patch({"spec": {"rollout": _analysis(_replay("nowhere"), hold="2s")}})
+            await deployed.want_version(12)
+            await deployed.until_condition("Reconciling", "True", "CheckUnmeasured", LONG)
+            assert _nothing_of(traffic, 12)
+            await deployed.patch({"spec": {"rollout": rollout}})
+            passed = await _until_verdict(deployed, "recorded", "Passing")
+            await deployed.until_stable(12, seconds=LONG)
+        assert traffic.seen.failures == []
+        assert _nothing_of(traffic, 2)
+        assert passed["value"] == "0.00%"
+        log.info("%d recorded requests were answered the same", passed["samples"])
+        assert passed["samples"] >= 20
         await deployed.delete()
 
     play(scenario)
