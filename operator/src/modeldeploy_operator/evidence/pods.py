@@ -3,7 +3,8 @@ Pods: at which stage they are, and why they go no further. A pure module.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from modeldeploy_operator.rollout.snapshot import Failure, Pool
@@ -111,37 +112,34 @@ def _fetch_failure(ended: Mapping[str, Any]) -> Failure:
         return Failure("FetchFailed", f"The model could not be fetched: {message}")
 
 
-def digest_of(pods: Iterable[Pod]) -> str | None:
+def _fetched(pods: Iterable[Pod]) -> Iterator[Mapping[str, Any]]:
     """
-    Return the digest that a finished fetch reported, or None.
+    Read what the finished fetches reported; what cannot be read says nothing.
     """
     for pod in pods:
         for container in _statuses(pod):
             ended = container.get("state", {}).get("terminated", {})
             if container["name"] != "fetch" or ended.get("exitCode") != 0:
                 continue
-            try:
-                return str(json.loads(ended.get("message") or "")["digest"])
-            except (ValueError, KeyError, TypeError):
-                continue
-    return None
+            with suppress(ValueError):
+                report = json.loads(ended.get("message") or "")
+                if isinstance(report, dict):
+                    yield report
+
+
+def digest_of(pods: Iterable[Pod]) -> str | None:
+    """
+    Return the digest that a finished fetch reported, or None.
+    """
+    return next((str(report["digest"]) for report in _fetched(pods) if "digest" in report), None)
 
 
 def warning_of(pods: Iterable[Pod]) -> Failure | None:
     """
     Return what a finished fetch found wrong with a version that it fetched all the same, or None.
     """
-    for pod in pods:
-        for container in _statuses(pod):
-            ended = container.get("state", {}).get("terminated", {})
-            if container["name"] != "fetch" or ended.get("exitCode") != 0:
-                continue
-            try:
-                warning = json.loads(ended.get("message") or "")["warning"]
-            except (ValueError, KeyError, TypeError):
-                continue
-            return Failure("SignatureIncompatible", str(warning))
-    return None
+    told = (str(report["warning"]) for report in _fetched(pods) if "warning" in report)
+    return next((Failure("SignatureIncompatible", warning) for warning in told), None)
 
 
 def pool_of(
