@@ -14,6 +14,7 @@ from modeldeploy_operator.manifests.template import (
     USER,
     Images,
     claim_of,
+    pod_security,
 )
 from modeldeploy_operator.resource.checks import external_spec
 from modeldeploy_operator.resource.checks.external_spec import Job, Replay
@@ -187,11 +188,7 @@ def _replay_pod(
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "fsGroup": USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": pod_security(),
             "containers": [container],
             "volumes": volumes,
         },

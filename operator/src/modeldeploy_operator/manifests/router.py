@@ -121,13 +121,7 @@ def _pod(owner: Owner, traffic: Traffic, images: Images) -> dict[str, Any]:
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": template.USER,
-            "runAsGroup": template.USER,
-            "fsGroup": template.USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": template.pod_security(runAsUser=template.USER, runAsGroup=template.USER),
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,

@@ -26,6 +26,18 @@ RESTRICTED: dict[str, Any] = {
 """What Pod Security's `restricted` asks of every container."""
 
 
+def pod_security(**who: int) -> dict[str, Any]:
+    """
+    Build what `restricted` asks of every pod; `who` says which user its containers run as.
+    """
+    return {
+        "runAsNonRoot": True,
+        **who,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Images:
     """
@@ -65,11 +77,7 @@ def build_pod_template(
     if claim:
         source = {"claimName": claim, "readOnly": True}
         volumes.append({"name": "claim", "persistentVolumeClaim": source})
-    security: dict[str, Any] = {
-        "runAsNonRoot": True,
-        "fsGroup": USER,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    security = pod_security()
     if spec.server.image is None:
         security["runAsUser"] = USER
         token = {"secretName": owner.control, "defaultMode": 0o440}

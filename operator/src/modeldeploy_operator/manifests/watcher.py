@@ -40,13 +40,9 @@ def build_watcher(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> di
                     "automountServiceAccountToken": False,
                     "enableServiceLinks": False,
                     "terminationGracePeriodSeconds": 5,
-                    "securityContext": {
-                        "runAsNonRoot": True,
-                        "runAsUser": template.USER,
-                        "runAsGroup": template.USER,
-                        "fsGroup": template.USER,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                    },
+                    "securityContext": template.pod_security(
+                        runAsUser=template.USER, runAsGroup=template.USER
+                    ),
                     "containers": [_container(spec, claim, images)],
                     "volumes": volumes,
                 },
