@@ -13,7 +13,7 @@ from modeldeploy_operator.analysis.external import External
 from modeldeploy_operator.rollout.memory import Outcome
 from testkit import others
 from testkit.others import ACCEPTANCE, PAGE
-from testkit.trace import Tracer
+from testkit.trace import Tracer, hold_to_golden
 from testkit.world import Nature, a_world, revision
 
 TESTDATA = Path(__file__).parent / "testdata"
@@ -106,9 +106,5 @@ def test_the_trace_is_the_golden_one(story: Story, request: pytest.FixtureReques
     """
     Each story goes as its golden trace says; `--update-golden` writes it anew.
     """
-    path = TESTDATA / f"{story.__name__}.trace"
-    title = (story.__doc__ or "").strip()
-    text = f"{title}\n\n{story().text()}"
-    if request.config.getoption("--update-golden"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    update = bool(request.config.getoption("--update-golden"))
+    hold_to_golden(story, TESTDATA / f"{story.__name__}.trace", update=update)

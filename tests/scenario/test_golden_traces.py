@@ -14,7 +14,7 @@ from modeldeploy_operator.analysis.kinds import ErrorRate, Shadow
 from modeldeploy_operator.resource.latest.following import UNKNOWN
 from modeldeploy_operator.rollout.memory import Memory, Outcome
 from modeldeploy_operator.rollout.snapshot import Failure
-from testkit.trace import Tracer
+from testkit.trace import Tracer, hold_to_golden
 from testkit.world import Nature, a_world, revision, steps_of
 
 TESTDATA = Path(__file__).parent / "testdata"
@@ -483,9 +483,5 @@ def test_the_trace_is_the_golden_one(story: Story, request: pytest.FixtureReques
     """
     Each story goes as its golden trace says; `--update-golden` writes it anew.
     """
-    path = TESTDATA / f"{story.__name__}.trace"
-    title = (story.__doc__ or "").strip()
-    text = f"{title}\n\n{story().text()}"
-    if request.config.getoption("--update-golden"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    update = bool(request.config.getoption("--update-golden"))
+    hold_to_golden(story, TESTDATA / f"{story.__name__}.trace", update=update)

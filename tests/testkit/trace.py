@@ -2,6 +2,9 @@
 Traces: a rollout as plain text, one block for each turn in which something changed.
 """
 
+from collections.abc import Callable
+from pathlib import Path
+
 from testkit.invariants import Watch
 from testkit.world import World
 
@@ -72,3 +75,14 @@ class Tracer:
         Return the whole trace.
         """
         return "\n".join(self.lines) + "\n"
+
+
+def hold_to_golden(story: Callable[[], Tracer], path: Path, *, update: bool) -> None:
+    """
+    Compare a story's trace with its golden one; `update` writes that anew.
+    """
+    title = (story.__doc__ or "").strip()
+    text = f"{title}\n\n{story().text()}"
+    if update:
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
