@@ -90,7 +90,7 @@ async def observe(
         moulds=sharing.moulds(kept),
     )
     by_revision.update(inside.serving)
-    seen = carried(seen, owner, spec.traffic, (children, routable), now)
+    seen = carried(seen, owner, spec.traffic, (children, routable, by_revision), now)
     told = await watchers.ask(probe, _those(living, names.WATCHER))
     digests = inside.digests | _digests(owner, children, by_revision, kept)
     routed, look = looking.routed(router_pods, asked), None

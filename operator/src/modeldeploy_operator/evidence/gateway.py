@@ -2,14 +2,15 @@
 Gateways: what the status of the routes says, in the words of routers. A pure module.
 
 Without router pods the Gateway carries the weights. To the decision it is one router that has
-confirmed what the Gateway has accepted, a moment later, and that finds healthy what is ready.
+confirmed what the Gateway has accepted, and finds healthy what is ready, both a moment later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from modeldeploy_operator.evidence.pods import Pod, ready_since
 from modeldeploy_operator.manifests.gateway import GENERATION_ANNOTATION, GRPC, HTTP
 from modeldeploy_operator.manifests.names import FIELD_MANAGER, Owner
 from modeldeploy_operator.resource.spec import Traffic
@@ -18,8 +19,11 @@ from modeldeploy_operator.rollout.snapshot import Failure, Router, Snapshot
 Manifest = Mapping[str, Any]
 Key = tuple[str, str]
 DELAY = timedelta(seconds=5)
-"""How long after a route was written an accepted one is taken as effective: a Gateway says that it
-accepts a route, and not when its data path follows."""
+"""How long after a route was written an accepted one is taken as effective, and how long after it
+became ready a pod is taken as known: a Gateway says that it accepts a route, and not when its data
+path follows."""
+PATIENCE = timedelta(seconds=1)
+"""How soon to look again at the earliest while a Gateway is waited for."""
 
 ACCEPTED, PENDING, REFUSED = "RoutesAccepted", "RoutesPending", "RoutesRefused"
 MISSING = Failure(
@@ -33,7 +37,7 @@ def carried(
     seen: Snapshot,
     owner: Owner,
     traffic: Traffic,
-    found: tuple[Mapping[Key, Manifest], bool],
+    found: tuple[Mapping[Key, Manifest], bool, Mapping[str, Iterable[Pod]]],
     now: datetime,
 ) -> Snapshot:
     """
@@ -43,25 +47,35 @@ def carried(
         seen: What was seen of pods and routers.
         owner: The ModelDeployment.
         traffic: Whether there are Gateways, and who carries the weights.
-        found: The objects that exist, and whether the cluster knows routes at all.
+        found: The objects that exist, whether the cluster knows routes at all, and the pods of each
+            revision.
         now: The time of the pass.
 
     """
     if traffic.gateway is None:
         return seen
-    children, known = found
+    children, known, pods = found
     routes = [children.get((kind, owner.name), {}) for kind in (HTTP, GRPC)]
     parents = len(traffic.gateway.parent_refs)
     refusal = next(filter(None, (_refusal(r, parents) for r in routes)), None) if known else MISSING
     seen = replace(seen, gateway=refusal or Failure(ACCEPTED, "Every Gateway has accepted them."))
     if traffic.routed:
         return seen
+    seen = replace(seen, patience=PATIENCE)
     refused = refusal is not None and refusal.code != PENDING
     if refused or any(not _statuses(route) for route in routes):
         return replace(seen, routers=(), router_failure=refusal)
     generation = seen.generation if _confirms(routes, seen.generation, refusal, now) else -1
-    up = {revision: pool.ready for revision, pool in seen.pools.items()}
+    up = {revision: _known(pods.get(revision, ()), now) for revision in seen.pools}
     return replace(seen, routers=(Router(generation, up),), router_failure=refusal)
+
+
+def _known(pods: Iterable[Pod], now: datetime) -> int:
+    """
+    Count the pods that a Gateway has had the time to learn of.
+    """
+    times = filter(None, map(ready_since, pods))
+    return sum(since + DELAY <= now for since in times)
 
 
 def is_changing(

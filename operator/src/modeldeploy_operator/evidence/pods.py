@@ -5,6 +5,7 @@ Pods: at which stage they are, and why they go no further. A pure module.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from modeldeploy_operator.rollout.snapshot import Failure, Pool
@@ -20,10 +21,23 @@ def is_ready(pod: Pod) -> bool:
     """
     Tell whether a pod is ready and is to stay.
     """
+    return _readiness(pod) is not None
+
+
+def ready_since(pod: Pod) -> datetime | None:
+    """
+    Find since when a pod is ready that is to stay; None of another.
+    """
+    readiness = _readiness(pod)
+    return datetime.fromisoformat(readiness["lastTransitionTime"]) if readiness else None
+
+
+def _readiness(pod: Pod) -> Mapping[str, Any] | None:
     if pod["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        return None
+    conditions: list[Mapping[str, Any]] = pod.get("status", {}).get("conditions") or []
+    ready = (c for c in conditions if c["type"] == "Ready" and c["status"] == "True")
+    return next(ready, None)
 
 
 def _statuses(pod: Pod) -> list[Mapping[str, Any]]:

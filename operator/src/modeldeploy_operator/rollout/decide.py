@@ -28,7 +28,8 @@ def decide(wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime) -> Dec
     decision = _decide(goal, wanted, memory, standing.hide(goal, wanted, memory, seen), now)
     decision = standing.add(decision, wanted, memory, seen, now)
     decision = placement.settle(decision, goal, memory, seen)
-    return replace(decision, notes=(*notes, *decision.notes))
+    again = decision.look_again_at and max(decision.look_again_at, now + seen.patience)
+    return replace(decision, notes=(*notes, *decision.notes), look_again_at=again)
 
 
 def _goal(wanted: Wanted, memory: Memory, seen: Snapshot) -> Revision:

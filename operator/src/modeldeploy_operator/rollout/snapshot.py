@@ -4,6 +4,7 @@ What was seen in the cluster, as values: the third argument of every decision.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from modeldeploy_operator.analysis.checks import Evidence
 from modeldeploy_operator.analysis.external import Measurement
@@ -168,6 +169,7 @@ class Snapshot:
             question that was answered just now.
         gateway: What the Gateways say of our routes; None where none was asked for.
         moulds: Kept revision to a fingerprint of all that its pods are made of but the version.
+        patience: How soon another look can find something new, at the earliest.
 
     """
 
@@ -182,6 +184,7 @@ class Snapshot:
     measured: Mapping[str, Measurement] = field(default_factory=dict)
     gateway: Failure | None = None
     moulds: Mapping[str, str] = field(default_factory=dict)
+    patience: timedelta = timedelta(0)
 
     @property
     def is_complete(self) -> bool:

@@ -2,7 +2,7 @@
 What Gateways say of the routes becomes a condition, and without routers the data path itself.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,17 @@ POOLS = {"r1": Pool(2, 2), "r2": Pool(1, 1)}
 SEEN = Snapshot(pools=POOLS, routing=ROUTING, generation=7)
 OURS = Snapshot(pools=POOLS, routing=ROUTING, generation=7, routers=(Router(7, {"r1": 2}),))
 LONG_AGO = NOW - timedelta(hours=1)
+
+
+def pods(ready: datetime, count: int = 1) -> list[dict[str, Any]]:
+    """
+    Build pods that are ready since then.
+    """
+    condition = {"type": "Ready", "status": "True", "lastTransitionTime": ready.isoformat()}
+    return [{"metadata": {}, "status": {"conditions": [condition]}}] * count
+
+
+PODS = {"r1": pods(LONG_AGO, 2), "r2": pods(LONG_AGO)}
 
 
 def condition(kind: str, status: str = "True", observed: int = 3, **more: str) -> dict[str, Any]:
@@ -61,18 +72,18 @@ def test_nothing_changes_where_no_gateway_was_asked_for() -> None:
     """
     The snapshot stays as it is.
     """
-    assert carried(OURS, OWNER, Traffic(), ({}, False), NOW) == OURS
+    assert carried(OURS, OWNER, Traffic(), ({}, False, {}), NOW) == OURS
 
 
 def test_a_cluster_without_the_gateway_api_is_told_of_and_nothing_else_breaks() -> None:
     """
     The routers go on; the condition says what is missing in one sentence.
     """
-    seen = carried(OURS, OWNER, IN_FRONT, ({}, False), NOW)
+    seen = carried(OURS, OWNER, IN_FRONT, ({}, False, {}), NOW)
     assert seen.routers == OURS.routers
     assert seen.gateway
     assert seen.gateway.code == "GatewayAPIMissing"
-    behind = carried(SEEN, OWNER, BEHIND, ({}, False), NOW)
+    behind = carried(SEEN, OWNER, BEHIND, ({}, False, {}), NOW)
     assert behind.routers == ()
     assert behind.router_failure == behind.gateway == seen.gateway
 
@@ -81,7 +92,7 @@ def test_an_accepted_route_is_a_router_that_has_confirmed() -> None:
     """
     Both routes carry the published configuration, and it was written long enough ago.
     """
-    seen = carried(SEEN, OWNER, BEHIND, (found(*GOOD), True), NOW)
+    seen = carried(SEEN, OWNER, BEHIND, (found(*GOOD), True, PODS), NOW)
     assert seen.effective(ROUTING)
     assert seen.up("r1") == 2
     assert seen.gateway
@@ -94,16 +105,27 @@ def test_a_weight_is_effective_only_a_moment_after_it_was_written() -> None:
     """
     children = found(*GOOD, written=NOW)
     for later, effective in ((timedelta(0), False), (DELAY + timedelta(seconds=1), True)):
-        seen = carried(SEEN, OWNER, BEHIND, (children, True), NOW + later)
+        seen = carried(SEEN, OWNER, BEHIND, (children, True, PODS), NOW + later)
         assert seen.effective(ROUTING) is effective
         assert seen.routers
+
+
+def test_a_pod_counts_once_the_gateway_has_had_the_time_to_learn_of_it() -> None:
+    """
+    Until then a Gateway would answer that it has no server, though the pod is ready.
+    """
+    young = {"r1": [*pods(LONG_AGO), *pods(NOW)], "r2": pods(NOW)}
+    for later, known in ((timedelta(0), (1, 0)), (DELAY, (2, 1))):
+        seen = carried(SEEN, OWNER, BEHIND, (found(*GOOD), True, young), NOW + later)
+        assert (seen.up("r1"), seen.up("r2")) == known
+        assert seen.patience == timedelta(seconds=1)
 
 
 def test_routes_of_an_earlier_configuration_confirm_nothing() -> None:
     """
     What is accepted is not what is published.
     """
-    seen = carried(SEEN, OWNER, BEHIND, (found(*GOOD, generation=6), True), NOW)
+    seen = carried(SEEN, OWNER, BEHIND, (found(*GOOD, generation=6), True, PODS), NOW)
     assert not seen.confirmed
     assert seen.routers
 
@@ -138,7 +160,7 @@ def test_a_route_that_is_not_accepted_says_by_whom_and_why(
     """
     A refused one carries no traffic; one that is not looked at yet goes on with the last weights.
     """
-    seen = carried(SEEN, OWNER, BEHIND, (found(*conditions), True), NOW)
+    seen = carried(SEEN, OWNER, BEHIND, (found(*conditions), True, PODS), NOW)
     assert seen.gateway
     assert seen.gateway.code == code
     assert seen.gateway.message.startswith(says)
@@ -150,7 +172,7 @@ def test_routes_that_are_not_written_yet_are_pending() -> None:
     """
     Before the first apply nothing is there to be accepted.
     """
-    seen = carried(SEEN, OWNER, BEHIND, ({}, True), NOW)
+    seen = carried(SEEN, OWNER, BEHIND, ({}, True, {}), NOW)
     assert seen.gateway
     assert (seen.gateway.code, seen.routers) == ("RoutesPending", ())
 
@@ -160,10 +182,10 @@ def test_a_provider_goes_once_the_other_has_confirmed() -> None:
     Routers stay until the Gateway carries the weights, and the weights until a router is ready.
     """
     ours: dict[tuple[str, str], Any] = {("Deployment", "mnist-router"): {}}
-    waits = carried(SEEN, OWNER, BEHIND, (found(*GOOD, written=NOW), True), NOW)
+    waits = carried(SEEN, OWNER, BEHIND, (found(*GOOD, written=NOW), True, PODS), NOW)
     assert is_changing(OWNER, BEHIND, {**found(*GOOD, written=NOW), **ours}, waits)
     assert not is_changing(OWNER, BEHIND, found(*GOOD, written=NOW), waits)
-    done = carried(SEEN, OWNER, BEHIND, (found(*GOOD), True), NOW)
+    done = carried(SEEN, OWNER, BEHIND, (found(*GOOD), True, PODS), NOW)
     assert not is_changing(OWNER, BEHIND, {**found(*GOOD), **ours}, done)
     assert is_changing(OWNER, IN_FRONT, found(*GOOD), SEEN)
     assert not is_changing(OWNER, IN_FRONT, found(*GOOD), OURS)

@@ -465,3 +465,13 @@ def test_the_shares_add_up_whatever_is_seen(
     assert sum(decision.routing.share(name) for name in named) == 10_000
     assert named <= set(decision.pools)
     assert decide(wanted, memory, seen, NOW) == decision
+
+
+def test_nobody_looks_again_before_there_can_be_anything_new() -> None:
+    """
+    Where a Gateway confirms slowly, a pass for each quarter of a second would find nothing.
+    """
+    seen = _seen(TENTH, confirmed=False, v1=2, v2=1)
+    assert decide(V2, TRYING, seen, NOW).look_again_at == NOW + POLL_ROUTERS
+    slow = replace(seen, patience=timedelta(seconds=1))
+    assert decide(V2, TRYING, slow, NOW).look_again_at == NOW + slow.patience
