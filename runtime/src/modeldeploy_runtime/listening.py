@@ -61,9 +61,15 @@ def rest_server(settings: Settings, app: RestApp) -> RestServer | None:
         TlsError: The file with the certificates is wrong.
         OSError: The port is taken.
     """
-    if not settings.rest_api_port:
+    file, port, secure_port = (
+        settings.rest_api_ssl_config_file,
+        settings.rest_api_port,
+        settings.rest_api_ssl_port,
+    )
+    if not port and not secure_port:
         return None
-    certificates = settings.rest_api_ssl_config_file
+    tls = Certificates(file).for_rest() if file else None
+    ports = {port: None, secure_port: tls} if secure_port else {port: tls}
     options = ServerOptions(
         limits=HttpLimits(
             connections=settings.rest_api_max_connections,
@@ -74,10 +80,9 @@ def rest_server(settings: Settings, app: RestApp) -> RestServer | None:
             keep_alive_timeout=settings.rest_api_keep_alive_timeout,
         ),
         drain_timeout=settings.drain_timeout,
-        tls=Certificates(certificates).for_rest() if certificates else None,
         refused=app.refused,
     )
-    return RestServer(app, settings.rest_api_port, options)
+    return RestServer(app, {number: tls for number, tls in ports.items() if number}, options)
 
 
 def control_server(
@@ -95,7 +100,6 @@ def control_server(
     options = ServerOptions(
         limits=HttpLimits(connections=64),
         drain_timeout=0.0,
-        tls=None,
         refused=lambda breach: errors.body(breach.message),
         host=settings.control_host,
     )
@@ -105,7 +109,7 @@ def control_server(
     }
     file = settings.control_token_file
     app = ControlApp(parts, Bearer(file) if file else None)
-    return RestServer(app, settings.control_port, options)
+    return RestServer(app, {settings.control_port: None}, options)
 
 
 def grpc_server(
@@ -118,11 +122,12 @@ def grpc_server(
         TlsError: The file with the certificates is wrong.
         RuntimeError: The port is taken.
     """
-    addresses = _addresses(settings)
-    if not addresses:
+    plain, secure = _addresses(settings)
+    if not plain and not secure:
         return None
     options = GrpcServerOptions(
-        addresses=addresses,
+        addresses=plain,
+        secure=secure,
         threads=settings.grpc_max_threads or max(_calls_at_once(settings), 4 * cpus.available()),
         waiting=_waiting(settings),
         max_message=settings.grpc_max_receive_message_bytes,
@@ -164,8 +169,11 @@ def _waiting(settings: Settings) -> int:
     return settings.max_waiting_requests or WAITING_PER_CPU * cpus.available()
 
 
-def _addresses(settings: Settings) -> tuple[str, ...]:
+def _addresses(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """List the plain addresses, and those that are encrypted."""
     addresses = [f"[::]:{settings.port}"] if settings.port else []
     if settings.grpc_socket_path:
         addresses.append(f"unix:{os.path.abspath(settings.grpc_socket_path)}")  # noqa: PTH100 - a name, and no file yet
-    return tuple(addresses)
+    if settings.ssl_port:
+        return tuple(addresses), (f"[::]:{settings.ssl_port}",)
+    return ((), tuple(addresses)) if settings.ssl_config_file else (tuple(addresses), ())

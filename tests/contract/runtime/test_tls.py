@@ -3,8 +3,8 @@ TLS and mutual TLS for gRPC and REST, and certificates that change while the ser
 """
 
 import http.client
+import json
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,45 +13,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from testkit.authority import Authority
 from testkit.model_servers import ModelServer, free_port, run_command, running
 
 HALF = "half_plus_two"
-
-
-class Authority:
-    """
-    A certificate authority with openssl.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._number = 0
-        self.certificate = folder / "ca.pem"
-        self._openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority",
-        )  # fmt: skip
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """
-        Issue a key and a certificate for localhost under a name.
-        """
-        self._number += 1
-        key, request, certificate = (f"{name}.key", f"{name}.csr", f"{name}.pem")
-        (self._folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-        self._openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", key, "-out", request, "-subj", f"/CN={name}",
-        )  # fmt: skip
-        self._openssl(
-            "x509", "-req", "-in", request, "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
-            "-set_serial", str(self._number), "-extfile", "names", "-out", certificate,
-        )  # fmt: skip
-        return self._folder / key, self._folder / certificate
-
-    def _openssl(self, *arguments: str) -> None:
-        command = ["openssl", *arguments]
-        subprocess.run(command, cwd=self._folder, check=True, capture_output=True)
+INSTANCES = '{"instances": [1.0, 2.0, 5.0]}'
 
 
 def _quoted(path: Path) -> str:
@@ -158,6 +124,39 @@ def test_encrypted_and_renewed(
         _rest(server, context)
     with pytest.raises(grpc.RpcError):
         _health(server, authority.certificate)
+
+
+def test_plain_and_encrypted_ports_side_by_side(
+    models: Path, tmp_path: Path, authority: Authority
+) -> None:
+    """
+    With ports of its own for the encrypted, each protocol stays plain on the other one.
+    """
+    file = tmp_path / "ssl.config"
+    file.write_text(_config(*authority.issue("beside")))
+    grpc_port, rest_port = free_port(), free_port()
+    flags = [f"--model_name={HALF}", f"--model_base_path={models}/{HALF}"]
+    flags += [f"--ssl_config_file={file}", f"--ssl_port={grpc_port}"]
+    flags += [f"--rest_api_ssl_config_file={file}", f"--rest_api_ssl_port={rest_port}"]
+    with running(tmp_path, *flags) as server:
+        server.wait(lambda: server.get("/readyz").status == 200, "readiness")
+        context = _context(authority.certificate)
+        place = http.client.HTTPSConnection("127.0.0.1", rest_port, timeout=10, context=context)
+        place.request("POST", f"/v1/models/{HALF}/versions/1:predict", INSTANCES)
+        answer = json.loads(place.getresponse().read())
+        place.close()
+        assert answer == {"predictions": [2.5, 3.0, 4.5]}
+        request = health_pb2.HealthCheckRequest()
+        for channel in (
+            grpc.insecure_channel(server.target),
+            grpc.secure_channel(
+                f"127.0.0.1:{grpc_port}",
+                grpc.ssl_channel_credentials(authority.certificate.read_bytes()),
+            ),
+        ):
+            with channel:
+                checked = health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)
+                assert checked.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def _made(folder: Path) -> Path:

@@ -111,6 +111,11 @@ def test_every_flag_of_tensorflow_serving_is_read(name: str) -> None:
             "Either --port, --grpc_socket_path or --rest_api_port must be set.",
         ),
         ([BASE, "--port=8501"], "--port and --rest_api_port must differ."),
+        ([BASE, "--ssl_port=9000"], "--ssl_port needs --ssl_config_file."),
+        (
+            [BASE, "--rest_api_ssl_port=9000", "--ssl_config_file=/c"],
+            "--rest_api_ssl_port needs --rest_api_ssl_config_file.",
+        ),
         (
             [BASE, "--batching_parameters_file=/b"],
             "--batching_parameters_file needs --enable_batching.",

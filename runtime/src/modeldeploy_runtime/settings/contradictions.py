@@ -24,7 +24,11 @@ def find(settings: Settings) -> Iterator[str]:
 def _listening(settings: Settings) -> Iterator[str]:
     if not (settings.port or settings.rest_api_port or settings.grpc_socket_path):
         yield "Either --port, --grpc_socket_path or --rest_api_port must be set."
-    ports = ("port", "rest_api_port", "control_port")
+    for port in ("ssl_port", "rest_api_ssl_port"):
+        file = port.replace("port", "config_file")
+        if getattr(settings, port) and not getattr(settings, file):
+            yield f"--{port} needs --{file}."
+    ports = ("port", "rest_api_port", "ssl_port", "rest_api_ssl_port", "control_port")
     for index, one in enumerate(ports):
         for other in ports[index + 1 :]:
             if getattr(settings, one) and getattr(settings, one) == getattr(settings, other):

@@ -27,6 +27,13 @@ class GrpcFlags:
         "A file with an SSLConfig as text (server_key, server_cert, custom_ca, client_verify): "
         "the connections are encrypted then.",
     )
+    ssl_port: int = flag(
+        0,
+        "A port of its own for encrypted gRPC; --port then stays plain. It needs "
+        "--ssl_config_file.",
+        ours=True,
+        **_PORT,
+    )
     enable_grpc_healthcheck_service: bool = flag(
         default=True,
         help_text="Offer grpc.health.v1.Health. TensorFlow Serving's default is false.",
@@ -73,6 +80,13 @@ class RestFlags:
     )
     rest_api_ssl_config_file: str = flag(
         "", "As --ssl_config_file, and the same file will do: REST is HTTPS then.", ours=True
+    )
+    rest_api_ssl_port: int = flag(
+        0,
+        "A port of its own for HTTPS; --rest_api_port then stays plain. It needs "
+        "--rest_api_ssl_config_file.",
+        ours=True,
+        **_PORT,
     )
     rest_api_gzip_min_bytes: int = flag(
         16 * 1024,

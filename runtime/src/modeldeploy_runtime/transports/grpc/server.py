@@ -41,9 +41,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GrpcServerOptions:
-    """Where gRPC listens, and what it bears; ``arguments`` are grpcio's own options."""
+    """
+    Where gRPC listens, and what it bears; ``arguments`` are grpcio's own options.
+
+    ``addresses`` are plain and ``secure`` ones encrypted, which needs ``certificates``.
+    """
 
     addresses: tuple[str, ...]
+    secure: tuple[str, ...] = ()
     threads: int = 8
     waiting: int = 64
     max_message: int = 2**31 - 1
@@ -81,10 +86,10 @@ class GrpcServer:
             self._server.add_generic_rpc_handlers([self._health.handler()])
         self._server.add_generic_rpc_handlers(self._reflection.handlers())
         for address in options.addresses:
-            if options.certificates:
+            self._server.add_insecure_port(address)
+        if options.certificates:
+            for address in options.secure:
                 self._server.add_secure_port(address, options.certificates.for_grpc())
-            else:
-                self._server.add_insecure_port(address)
 
     def start(self) -> None:
         """Begin to listen."""

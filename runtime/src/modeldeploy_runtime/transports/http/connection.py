@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._limits = listener.limits
         self._transport: asyncio.Transport
         self._peer: Any = None
+        self._is_secure = False
         self._reader = Reader(self, self._limits, listener.now)
         self._state = _State.OPEN
         self.deadline = _NEVER
@@ -64,6 +65,7 @@ class Connection(asyncio.Protocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._peer = transport.get_extra_info("peername")
+        self._is_secure = transport.get_extra_info("sslcontext") is not None
         if not self._listener.enter(self):
             self._refuse(limits.many_connections(self._limits))
         self._rearm()
@@ -86,9 +88,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what is complete to a client that will send no more; else it has gone."""
         self._drop_waiting()
-        is_plain = self._transport.get_extra_info("sslcontext") is None
         is_waiting = self._active is not None and self._incoming is None
-        self._half_closed = is_plain and is_waiting and self._state is _State.OPEN
+        is_open = self._state is _State.OPEN
+        self._half_closed = is_waiting and is_open and not self._is_secure
         return self._half_closed
 
     def pause_writing(self) -> None:
@@ -174,9 +176,8 @@ class Connection(asyncio.Protocol):
 
     def on_request(self, head: Head) -> None:
         """Begin an exchange, or let it wait for its turn."""
-        self._incoming = Exchange(
-            self, self._listener.scope(head, self._peer), keep_alive=head.keep_alive
-        )
+        scope = self._listener.scope(head, self._peer, is_secure=self._is_secure)
+        self._incoming = Exchange(self, scope, keep_alive=head.keep_alive)
         self._queue.append(self._incoming)
         self._next()
 

@@ -35,13 +35,10 @@ class Client(Protocol):
 class Listener:
     """To be used from the event loop's thread alone."""
 
-    def __init__(
-        self, app: Any, limits: HttpLimits, refused: Callable[[Breach], bytes], *, is_secure: bool
-    ) -> None:
+    def __init__(self, app: Any, limits: HttpLimits, refused: Callable[[Breach], bytes]) -> None:
         self.app = app
         self.limits = limits
         self.refused = refused
-        self._scheme = "https" if is_secure else "http"
         self.state: dict[str, bytes] = {"date": _date()}
         self.now = asyncio.get_running_loop().time
         self._clients: set[Client] = set()
@@ -66,7 +63,7 @@ class Listener:
         if not self._clients:
             self._is_empty.set()
 
-    def scope(self, head: Head, peer: Any) -> Message:
+    def scope(self, head: Head, peer: Any, *, is_secure: bool) -> Message:
         """Describe a request as ASGI does."""
         path, _, query = head.target.partition(b"?")
         return {
@@ -74,7 +71,7 @@ class Listener:
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": head.version,
             "method": head.method,
-            "scheme": self._scheme,
+            "scheme": "https" if is_secure else "http",
             "path": path.decode("ascii", "replace"),
             "raw_path": path,
             "query_string": query,

@@ -5,7 +5,7 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,36 +29,41 @@ class ServerOptions:
 
     limits: HttpLimits
     drain_timeout: float
-    tls: ssl.SSLContext | None
     refused: Callable[[Breach], bytes]
     host: str = ""
 
 
 class RestServer:
-    """Listens on one port; to be used from the event loop's thread alone."""
+    """Listens on ports, plain or encrypted; to be used from the event loop's thread alone."""
 
-    def __init__(self, app: Any, port: int, options: ServerOptions) -> None:
+    def __init__(
+        self, app: Any, ports: Mapping[int, ssl.SSLContext | None], options: ServerOptions
+    ) -> None:
         self._app = app
         self._options = options
-        self._socket = bind(port, options.host)
+        self._sockets = [(bind(port, options.host), tls) for port, tls in ports.items()]
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until ``stop`` has been called and all requests are answered or cut."""
         options = self._options
         loop = asyncio.get_running_loop()
-        listener = Listener(
-            self._app, options.limits, options.refused, is_secure=options.tls is not None
-        )
-        secure: dict[str, Any] = {}
-        if options.tls:
-            secure = {"ssl": options.tls, "ssl_handshake_timeout": options.limits.headers_timeout}
-        server = await loop.create_server(
-            lambda: Connection(listener), sock=self._socket, backlog=2048, **secure
-        )
+        listener = Listener(self._app, options.limits, options.refused)
+        servers = []
+        for place, tls in self._sockets:
+            patience = options.limits.headers_timeout if tls else None
+            server = await loop.create_server(
+                lambda: Connection(listener),
+                sock=place,
+                backlog=2048,
+                ssl=tls,
+                ssl_handshake_timeout=patience,
+            )
+            servers.append(server)
         watch = asyncio.create_task(listener.watch())
         await self._stopping.wait()
-        server.close()
+        for server in servers:
+            server.close()
         for connection in listener.clients:
             connection.drain()
         if not await _in_time(listener.wait_empty(), options.drain_timeout):

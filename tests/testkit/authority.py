@@ -1,0 +1,44 @@
+"""
+Certificates for tests, made by openssl.
+"""
+
+import subprocess
+from pathlib import Path
+
+
+class Authority:
+    """
+    A certificate authority with openssl.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._number = 0
+        self.certificate = folder / "ca.pem"
+        self._openssl(
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority",
+        )  # fmt: skip
+
+    def issue(self, name: str, *hosts: str) -> tuple[Path, Path]:
+        """
+        Issue a key and a certificate under a name, for localhost and further hosts.
+        """
+        self._number += 1
+        key, request, certificate = (f"{name}.key", f"{name}.csr", f"{name}.pem")
+        (self._folder / "names").write_text(
+            ",".join(["subjectAltName=DNS:localhost", "IP:127.0.0.1", *(f"DNS:{h}" for h in hosts)])
+        )
+        self._openssl(
+            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", key, "-out", request, "-subj", f"/CN={name}",
+        )  # fmt: skip
+        self._openssl(
+            "x509", "-req", "-in", request, "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
+            "-set_serial", str(self._number), "-extfile", "names", "-out", certificate,
+        )  # fmt: skip
+        return self._folder / key, self._folder / certificate
+
+    def _openssl(self, *arguments: str) -> None:
+        command = ["openssl", *arguments]
+        subprocess.run(command, cwd=self._folder, check=True, capture_output=True)
