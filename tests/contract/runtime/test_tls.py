@@ -142,10 +142,10 @@ def test_plain_and_encrypted_ports_side_by_side(
         server.wait(lambda: server.get("/readyz").status == 200, "readiness")
         context = _context(authority.certificate)
         place = http.client.HTTPSConnection("127.0.0.1", rest_port, timeout=10, context=context)
-        place.request("POST", f"/v1/models/{HALF}/versions/1:predict", INSTANCES)
+        place.request("POST", f"/v1/models/{HALF}:predict", INSTANCES)
         answer = json.loads(place.getresponse().read())
         place.close()
-        assert answer == {"predictions": [2.5, 3.0, 4.5]}
+        assert answer == {"predictions": [3.5, 4.0, 5.5]}  # version 2 adds 3
         request = health_pb2.HealthCheckRequest()
         for channel in (
             grpc.insecure_channel(server.target),
