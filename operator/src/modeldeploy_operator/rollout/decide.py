@@ -146,7 +146,7 @@ def _idle(
     goal: Revision, wanted: Wanted, memory: Memory, seen: Snapshot, now: datetime
 ) -> Decision:
     """
-    Run nothing; a revision that is wanted meanwhile is stable at once, as nobody can be hurt.
+    Run nothing; a revision that is wanted meanwhile is stable as soon as there is room for it.
     """
     rejected = memory.rejected is not None and memory.rejected.revision == goal.revision
     canary = memory.canary
@@ -154,8 +154,8 @@ def _idle(
         outcome = Outcome.FAST_PROMOTED if canary.revision == goal else Outcome.SUPERSEDED
         message = "The deployment was scaled to zero."
         memory = endings.close(memory, canary.revision, outcome, canary.started_at, now, message)
-    stable = memory.stable if rejected else goal
-    memory = replace(memory, stable=stable, canary=None)
+    waits = rejected or placement.is_crowded(goal, seen)
+    memory = replace(memory, stable=memory.stable if waits else goal, canary=None)
     return endings.steady(goal, wanted, memory, seen, now)
 
 

@@ -58,6 +58,18 @@ def is_together(one: Revision | None, other: Revision) -> bool:
     return one is not None and bool(one.shared) and one.shared == other.shared
 
 
+def is_crowded(goal: Revision, seen: Snapshot) -> bool:
+    """
+    Tell whether two other versions are still in the pods that a revision is to share.
+    """
+    others = (
+        name
+        for name, pool in seen.pools.items()
+        if goal.shared and pool.shared == goal.shared and name != goal.revision
+    )
+    return len(list(others)) > 1
+
+
 def settle(decision: Decision, goal: Revision, before: Memory, seen: Snapshot) -> Decision:
     """
     Add to a decision in which pods its pools live.

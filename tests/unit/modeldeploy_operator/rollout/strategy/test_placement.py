@@ -97,3 +97,15 @@ def test_apart_the_pods_are_replaced() -> None:
     assert ([step.weight for step in fitted.steps], fitted.surge) == ([FULL], 2)
     canary = replace(WANTED, otherwise=None)
     assert placement.fit(canary, memory, goal) is canary
+
+
+def test_a_third_version_waits_for_room_though_nothing_runs() -> None:
+    """
+    Scaled to zero in the middle of a change, pods hold two versions until routers have let go.
+    """
+    goal = Revision("r3", "3", shared="pr1")
+    both = {"r1": Pool(1, 1, shared="pr1"), "r2": Pool(1, 1, shared="pr1")}
+    assert placement.is_crowded(goal, Snapshot(both))
+    assert not placement.is_crowded(goal, Snapshot({"r1": both["r1"], "r3": both["r2"]}))
+    assert not placement.is_crowded(replace(goal, shared="pr3"), Snapshot(both))
+    assert not placement.is_crowded(replace(goal, shared=""), Snapshot({"r1": Pool(1, 1)}))
