@@ -39,6 +39,25 @@ class Authority:
         )  # fmt: skip
         return self._folder / key, self._folder / certificate
 
+    def secret(self, folder: Path, name: str, *hosts: str) -> Path:
+        """
+        Write a key and a certificate as a Secret of type `kubernetes.io/tls` is mounted.
+        """
+        folder.mkdir(exist_ok=True)
+        key, certificate = self.issue(name, *hosts)
+        (folder / "tls.key").write_text(key.read_text())
+        (folder / "tls.crt").write_text(certificate.read_text())
+        return folder
+
+    def file(self, name: str, *hosts: str) -> Path:
+        """
+        Issue a certificate, and return one file with its key and itself.
+        """
+        key, certificate = self.issue(name, *hosts)
+        both = self._folder / f"{name}.both"
+        both.write_text(key.read_text() + certificate.read_text())
+        return both
+
     def _openssl(self, *arguments: str) -> None:
         command = ["openssl", *arguments]
         subprocess.run(command, cwd=self._folder, check=True, capture_output=True)

@@ -7,6 +7,7 @@ old one is closing, and it never tries a request again.
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -50,8 +51,9 @@ class RestClient:
     One HTTP/1.1 client with one keep-alive connection.
     """
 
-    def __init__(self, host: str, port: int = 8501) -> None:
+    def __init__(self, host: str, port: int = 8501, trusted: ssl.SSLContext | None = None) -> None:
         self._place = (host, port)
+        self._trusted = trusted
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def send(
@@ -63,7 +65,12 @@ class RestClient:
         if not self.is_open:
             self.close()
         if self._streams is None:
-            self._streams = await asyncio.open_connection(*self._place, limit=1 << 20)
+            self._streams = await asyncio.open_connection(
+                *self._place,
+                limit=1 << 20,
+                ssl=self._trusted,
+                server_hostname="localhost" if self._trusted else None,
+            )
         reader, writer = self._streams
         lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
         head = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
@@ -103,7 +110,9 @@ class RestClient:
         Close the connection.
         """
         if self._streams is not None:
-            self._streams[1].close()
+            transport = self._streams[1].transport
+            # A goodbye over TLS would outlive the test.
+            (transport.abort if self._trusted else transport.close)()
             self._streams = None
 
     async def aclose(self) -> None:
@@ -118,10 +127,19 @@ class GrpcClient:
     One gRPC channel, which is one connection.
     """
 
-    def __init__(self, host: str, port: int = 8500) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
-        options += [("grpc.enable_retries", 0)]
-        self._channel = grpc.aio.insecure_channel(f"{host}:{port}", options=options)
+    def __init__(self, host: str, port: int = 8500, trusted: bytes = b"") -> None:
+        options: list[tuple[str, int | str]] = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.enable_retries", 0),
+        ]
+        place = f"{host}:{port}"
+        if trusted:
+            options += [("grpc.ssl_target_name_override", "localhost")]
+            credentials = grpc.ssl_channel_credentials(trusted)
+            self._channel = grpc.aio.secure_channel(place, credentials, options=options)
+        else:
+            self._channel = grpc.aio.insecure_channel(place, options=options)
 
     async def call(self, method: str, body: bytes = b"", **metadata: str) -> bytes:
         """

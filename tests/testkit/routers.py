@@ -71,6 +71,7 @@ class Upstream:
     version: str
     state: str = "AVAILABLE"
     failing: bool = False
+    certificate: Path | None = None
     process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -79,6 +80,9 @@ class Upstream:
         """
         flags = ["--address", self.address, "--version", self.version, "--state", self.state]
         flags += ["--failing"] if self.failing else []
+        if self.certificate:
+            ports = ["--rest_port", "8507", "--grpc_port", "8506"]
+            flags += ["--certificate", str(self.certificate), *ports]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "testkit.upstream", "--model", NAME, *flags],
             env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},

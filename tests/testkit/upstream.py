@@ -13,8 +13,10 @@ import argparse
 import asyncio
 import json
 import signal
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -93,10 +95,14 @@ async def answer(identity: Identity, method: str, path: str, headers: Mapping[st
     return head.encode() + content
 
 
-async def serve_rest(identity: Identity, port: int) -> asyncio.Server:
+async def serve_rest(identity: Identity, port: int, certificate: str) -> asyncio.Server:
     """
     Serve REST with keep-alive connections.
     """
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -107,10 +113,10 @@ async def serve_rest(identity: Identity, port: int) -> asyncio.Server:
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             writer.close()
 
-    return await asyncio.start_server(connected, identity.address, port, limit=1 << 20)
+    return await asyncio.start_server(connected, identity.address, port, limit=1 << 20, ssl=context)
 
 
-async def serve_grpc(identity: Identity, port: int) -> Any:
+async def serve_grpc(identity: Identity, port: int, certificate: bytes) -> Any:
     """
     Serve every gRPC method there is: the request's bytes are not looked at.
     """
@@ -135,19 +141,26 @@ async def serve_grpc(identity: Identity, port: int) -> Any:
     limits = [("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
     server = grpc.aio.server(options=limits)
     server.add_generic_rpc_handlers((Everything(),))
-    server.add_insecure_port(f"{identity.address}:{port}")
+    place = f"{identity.address}:{port}"
+    if certificate:
+        pairs = [(certificate, certificate)]
+        server.add_secure_port(place, grpc.ssl_server_credentials(pairs))
+    else:
+        server.add_insecure_port(place)
     await server.start()
     return server
 
 
-async def serve(identity: Identity, rest_port: int, grpc_port: int) -> None:
+async def serve(
+    identity: Identity, rest_port: int, grpc_port: int, certificate: str, pem: bytes
+) -> None:
     """
     Serve until SIGTERM, then finish what is in flight.
     """
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    rest = await serve_rest(identity, rest_port)
-    rpc = await serve_grpc(identity, grpc_port)
+    rest = await serve_rest(identity, rest_port, certificate)
+    rpc = await serve_grpc(identity, grpc_port, pem)
     print(f"serving {identity}", flush=True)  # noqa: T201  the test waits for this line
     await stopped.wait()
     rest.close()
@@ -166,9 +179,12 @@ def main() -> None:
     parser.add_argument("--rest_port", type=int, default=8501)
     parser.add_argument("--grpc_port", type=int, default=8500)
     parser.add_argument("--failing", action="store_true", help="fail every prediction")
+    parser.add_argument("--certificate", default="", help="a file with key and certificate")
     flags = parser.parse_args()
     identity = Identity(flags.model, flags.version, flags.address, flags.state, flags.failing)
-    asyncio.run(serve(identity, flags.rest_port, flags.grpc_port))
+    file = flags.certificate
+    pem = Path(file).read_bytes() if file else b""
+    asyncio.run(serve(identity, flags.rest_port, flags.grpc_port, file, pem))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from pathlib import Path
 from types import FrameType
 
 from modeldeploy_router.core.config import Frame
+from modeldeploy_router.core.servers import Trust
 from modeldeploy_router.settings import Settings, SettingsError, read_settings
+from modeldeploy_router.shell.certificate import Certificate, CertificateError
 from modeldeploy_router.shell.haproxy import HAProxy, HAProxyError
 from modeldeploy_router.shell.knowledge import Knowledge, Known
 from modeldeploy_router.shell.kube import API, Watch
@@ -41,7 +43,7 @@ def main() -> int:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
     try:
         return Router(read_settings(os.environ)).run()
-    except (SettingsError, TokensError, ListenError, HAProxyError) as error:
+    except (SettingsError, TokensError, CertificateError, ListenError, HAProxyError) as error:
         log.error("%s", error)  # noqa: TRY400  the sentence says it
         return 1
 
@@ -60,7 +62,8 @@ class Router:
         self._haproxy = HAProxy(settings.haproxy, settings.name, _frame(settings), self._end)
         ports = {"rest": settings.rest_port, "grpc": settings.grpc_port}
         self._listeners = Listeners(_bind(settings), ports, settings.keeper)
-        self._loop = Loop(self._haproxy, _tokens(settings))
+        secrets = _tokens(settings), _certificate(settings)
+        self._loop = Loop(self._haproxy, *secrets, _trust(settings))
         self._knowledge = Knowledge(self._loop.wake)
 
     def run(self) -> int:
@@ -185,6 +188,14 @@ def _tokens(settings: Settings) -> Tokens | None:
     return Tokens(settings.tokens) if settings.tokens else None
 
 
+def _certificate(settings: Settings) -> Certificate | None:
+    return Certificate(settings.certificate) if settings.certificate else None
+
+
+def _trust(settings: Settings) -> Trust | None:
+    return Trust(*settings.trust) if settings.trust else None
+
+
 def _frame(settings: Settings) -> Frame:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = (hard - SPARE_DESCRIPTORS) // 2 if hard != resource.RLIM_INFINITY else sys.maxsize
@@ -195,6 +206,8 @@ def _frame(settings: Settings) -> Frame:
         drain_seconds=settings.drain_seconds,
         stop_seconds=settings.stop_seconds,
         asks_tokens=settings.tokens is not None,
+        is_encrypted=settings.certificate is not None,
+        trust=_trust(settings),
     )
 
 

@@ -25,6 +25,8 @@ class Settings:
     account: Path
     routing_file: Path
     tokens: Path | None
+    certificate: Path | None
+    trust: tuple[str, str] | None
     run: Path
     keeper: Path | None
     bind: str
@@ -71,6 +73,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             value("MODELDEPLOY_ROUTING_FILE", "/etc/modeldeploy/routing/routing.json")
         ),
         tokens=Path(tokens) if (tokens := environment.get("MODELDEPLOY_TOKENS_DIR")) else None,
+        certificate=Path(folder) if (folder := environment.get("MODELDEPLOY_TLS_DIR")) else None,
+        trust=(ca, value("MODELDEPLOY_UPSTREAM_HOST"))
+        if (ca := environment.get("MODELDEPLOY_UPSTREAM_CA_FILE"))
+        else None,
         run=Path(value("MODELDEPLOY_RUN_DIR", "/run/modeldeploy")),
         keeper=Path(keeper) if (keeper := environment.get("MODELDEPLOY_KEEPER")) else None,
         bind=environment.get("MODELDEPLOY_BIND_ADDRESS", ""),

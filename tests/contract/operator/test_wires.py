@@ -25,9 +25,9 @@ from modeldeploy_operator.rollout.snapshot import Failure, Router, Routing
 from modeldeploy_operator.rollout.strategy.pools import SLOTS
 from modeldeploy_router.core import routing as router_routing
 from modeldeploy_router.core.breaker import Breaker
-from modeldeploy_router.core.config import PROTOCOLS, server_name
 from modeldeploy_router.core.report import Report, status_document
 from modeldeploy_router.core.seen import Server
+from modeldeploy_router.core.servers import PROTOCOLS, server_name
 from modeldeploy_runtime import flags
 from modeldeploy_runtime import settings as runtime_settings
 from modeldeploy_runtime.fetching import command

@@ -13,9 +13,9 @@ from modeldeploy_router.core.config import (
     Frame,
     map_text,
     render_config,
-    server_arguments,
 )
 from modeldeploy_router.core.errors import error_files, router_errors
+from modeldeploy_router.core.servers import server_arguments
 
 FRAME = Frame(
     run="/run/modeldeploy",

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldeploy_router.core.choice import map_entries
-from modeldeploy_router.core.config import KINDS, PROTOCOLS, backend_name, server_name
 from modeldeploy_router.core.plan import HANDOVER_SECONDS, Plan, decide
 from modeldeploy_router.core.routing import parse_routing
 from modeldeploy_router.core.seen import Seen, Server
+from modeldeploy_router.core.servers import KINDS, PROTOCOLS, backend_name, server_name
 from testkit.routers import EXAMPLE
 
 ROUTING = parse_routing(json.dumps(EXAMPLE))

@@ -5,8 +5,9 @@ All that changes goes over the runtime socket: one map says which slot is stable
 and how much the canary gets; servers are added to and removed from the backends of the slots.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from modeldeploy_router.core.access import TOKENS_FILE, render_access
 from modeldeploy_router.core.choice import (
@@ -19,28 +20,28 @@ from modeldeploy_router.core.choice import (
 )
 from modeldeploy_router.core.errors import NOT_GRPC_FILE, router_errors
 from modeldeploy_router.core.routing import SLOTS
+from modeldeploy_router.core.servers import (
+    KINDS,
+    PROTOCOLS,
+    Trust,
+    backend_name,
+    render_trust,
+    server_arguments,
+    server_name,
+)
 
-PROTOCOLS = ("rest", "grpc")
 FALLBACK = "fallback"
-# Each slot has two backends for a protocol: pinned requests are counted apart, and nobody else
-# answers them.
-KINDS = ("", "_pinned")
-UPSTREAM_PORTS = {"rest": 8501, "grpc": 8500}
 BUFFER_BYTES = 65_536
-
-# A server that refuses a connection is out at once, and back within 100 ms of its recovery.
-# Only connections count: an answer with status 500 is the model's answer, not a dead server.
-SERVER_OPTIONS = {
-    kind: f"check inter {inter} fastinter 500ms downinter 100ms rise 1 fall 3"
-    " observe layer4 error-limit 1 on-error mark-down"
-    for kind, inter in zip(KINDS, ("2s", "5s"), strict=True)
-}
+_ALPN = {"rest": "h2,http/1.1", "grpc": "h2"}
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """
-    What the configuration depends on; `asks_tokens` tells whether clients must show one.
+    What the configuration depends on.
+
+    `asks_tokens` tells whether clients must show one, `is_encrypted` whether they come by TLS;
+    `trust` is how servers are known that encrypt.
     """
 
     run: str
@@ -49,6 +50,8 @@ class Frame:
     drain_seconds: float
     stop_seconds: float
     asks_tokens: bool = False
+    is_encrypted: bool = False
+    trust: Trust | None = None
 
     @property
     def map_file(self) -> str:
@@ -65,6 +68,13 @@ class Frame:
         return f"{self.run}/{TOKENS_FILE}"
 
     @property
+    def certificate_file(self) -> str:
+        """
+        Return the file that gives the certificate and its key their name, and their first text.
+        """
+        return f"{self.run}/certificate.pem"
+
+    @property
     def socket(self) -> str:
         """
         Return the path of HAProxy's runtime socket.
@@ -75,14 +85,17 @@ class Frame:
 @dataclass(frozen=True, slots=True)
 class Content:
     """
-    What HAProxy starts with: the routing map, the addresses by slot, and the map of tokens.
+    What HAProxy starts with: a new router with tokens and certificate, another with all it knows.
 
-    A new router knows the tokens only; one that clients are waiting for, all that is known.
+    `entries` is the routing map, `servers` the addresses by slot, `secure` the slots whose servers
+    encrypt, and `certificate` stands with its key.
     """
 
     entries: Mapping[str, str] = field(default_factory=dict)
     servers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    secure: frozenset[str] = frozenset()
     tokens: Mapping[str, str] = field(default_factory=dict)
+    certificate: str = ""
 
 
 def map_text(entries: Mapping[str, str]) -> str:
@@ -90,43 +103,6 @@ def map_text(entries: Mapping[str, str]) -> str:
     Write a map as HAProxy reads it from a file: a key and its value on each line.
     """
     return "".join(f"{key} {value}\n" for key, value in entries.items())
-
-
-def server_name(address: str) -> str:
-    """
-    Return the name of the server for an address.
-
-    It is made of the address alone, so that an endpoint has the same name whether DNS or the API
-    told of it.
-
-    >>> server_name("10.0.0.5"), server_name("fd00::5")
-    ('ip-10.0.0.5', 'ip-fd00_5')
-    """
-    return "ip-" + address.replace("::", "_").replace(":", "-")
-
-
-def backend_name(protocol: str, slot: str, kind: str = "") -> str:
-    """
-    Return the name of a backend.
-
-    >>> backend_name("rest", "a"), backend_name("grpc", "b", "_pinned")
-    ('rest_a', 'grpc_b_pinned')
-    """
-    return f"{protocol}_{slot}{kind}"
-
-
-def server_arguments(protocol: str, address: str, kind: str = "") -> str:
-    """
-    Return what `add server` needs besides the name, for one endpoint.
-
-    >>> server_arguments("rest", "10.0.0.5").split(" check ")[0]
-    '10.0.0.5:8501'
-    """
-    host = f"[{address}]" if ":" in address else address
-    place = f"{host}:{UPSTREAM_PORTS[protocol]}"
-    if protocol == "rest":
-        return f"{place} {SERVER_OPTIONS[kind]}"
-    return f"{place} proto h2 {SERVER_OPTIONS[kind]} port {UPSTREAM_PORTS['rest']} check-proto h1"
 
 
 def render_config(frame: Frame, listeners: Mapping[str, int], content: Content) -> str:
@@ -142,9 +118,15 @@ def render_config(frame: Frame, listeners: Mapping[str, int], content: Content) 
     for protocol in PROTOCOLS:
         parts += [_frontend(frame, protocol, listeners[protocol]), _fallback(frame, protocol)]
         for slot in SLOTS:
-            addresses = content.servers.get(slot, frozenset())
-            parts += [_backend(frame, protocol, slot, kind, sorted(addresses)) for kind in KINDS]
+            trust = frame.trust if slot in content.secure else None
+            lines = {
+                kind: _servers(protocol, kind, content.servers.get(slot, ()), trust)
+                for kind in KINDS
+            }
+            parts += [_backend(frame, protocol, slot, kind, lines[kind]) for kind in KINDS]
     parts.append("backend grpc_failures\n  stick-table type string len 16 size 1k store gpc0\n")
+    if frame.trust:
+        parts.append(render_trust(frame.trust))
     return "\n".join(parts)
 
 
@@ -158,6 +140,7 @@ def _global(frame: Frame) -> str:
   hard-stop-after {round((frame.drain_seconds + frame.stop_seconds) * 1000)}ms
   tune.bufsize {BUFFER_BYTES}
   lua-load {frame.run}/{LUA_FILE}
+  ssl-default-bind-options ssl-min-ver TLSv1.2
 """
 
 
@@ -198,8 +181,9 @@ def _errors(frame: Frame) -> str:
 
 
 def _frontend(frame: Frame, protocol: str, listener: int) -> str:
+    tls = f" ssl crt {frame.certificate_file} alpn {_ALPN[protocol]}" if frame.is_encrypted else ""
     return f"""frontend {protocol}
-  bind fd@{listener}
+  bind fd@{listener}{tls}
   errorfiles {protocol}
 {_refusals(frame, protocol)}
   http-after-response set-header connection close if {{ stopping }}
@@ -265,7 +249,15 @@ def _fallback_socket(frame: Frame, protocol: str, slot: str) -> str:
     return f"{frame.run}/{FALLBACK}-{protocol}-{slot}.sock"
 
 
-def _backend(frame: Frame, protocol: str, slot: str, kind: str, addresses: Sequence[str]) -> str:
+def _servers(protocol: str, kind: str, addresses: Iterable[str], trust: Trust | None) -> list[str]:
+    name = partial(server_name, is_secure=trust is not None)
+    return [
+        f"  server {name(address)} {server_arguments(protocol, address, kind, trust)}"
+        for address in sorted(addresses)
+    ]
+
+
+def _backend(frame: Frame, protocol: str, slot: str, kind: str, servers: Sequence[str]) -> str:
     mux = " proto h2" if protocol == "grpc" else ""
     version = " ver HTTP/1.1 hdr host modeldeploy-router"
     lines = [
@@ -274,7 +266,7 @@ def _backend(frame: Frame, protocol: str, slot: str, kind: str, addresses: Seque
         f'  http-check send meth GET uri-lf "%[str({slot}),map({frame.map_file},/)]"{version}',
         "  http-check expect status 200",
         '  http-check expect rstring "\\"state\\": *\\"AVAILABLE\\""',
-        *(f"  server {server_name(a)} {server_arguments(protocol, a, kind)}" for a in addresses),
+        *servers,
     ]
     if kind:
         return "\n".join(lines) + "\n"

@@ -7,8 +7,9 @@ A slot changes its revision; so what HAProxy counted before the change is booked
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from modeldeploy_router.core.config import FALLBACK, PROTOCOLS
+from modeldeploy_router.core.config import FALLBACK
 from modeldeploy_router.core.routing import SLOTS, Routing
+from modeldeploy_router.core.servers import PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,20 @@ What a command did is never assumed; the next pass looks again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from modeldeploy_router.core.choice import map_entries
-from modeldeploy_router.core.config import (
+from modeldeploy_router.core.routing import SLOTS, Routing
+from modeldeploy_router.core.seen import Seen, Server
+from modeldeploy_router.core.servers import (
     KINDS,
     PROTOCOLS,
+    Trust,
     backend_name,
     server_arguments,
     server_name,
 )
-from modeldeploy_router.core.routing import SLOTS, Routing
-from modeldeploy_router.core.seen import Seen, Server
 
 # So long may a leaving server stay while the ones that replace it have not passed a check.
 HANDOVER_SECONDS = 3.0
@@ -56,6 +58,7 @@ def decide(
     seen: Seen,
     leaving: Mapping[tuple[str, str], float],
     now: float,
+    trust: Trust | None = None,
 ) -> Plan:
     """
     Compute what to do now.
@@ -66,6 +69,7 @@ def decide(
         seen: what HAProxy has.
         leaving: the `leaving` of the pass before.
         now: a clock that only goes forward, in seconds.
+        trust: how servers are known that encrypt; None where none is asked to.
     """
     arrivals: list[str] = []
     departures: list[str] = []
@@ -75,11 +79,13 @@ def decide(
         if slot in routing.slots and slot not in used:
             continue
         backend = backend_name(protocol, slot, kind)
-        wanted = {server_name(a): a for a in used[slot]} if slot in routing.slots else {}
+        known = trust if slot in secure_slots(routing, trust) else None
+        name = partial(server_name, is_secure=known is not None)
+        wanted = {name(a): a for a in used[slot]} if slot in routing.slots else {}
         present = seen.servers.get(backend, {})
         ages = {n: now - leaving.get((backend, n), now) for n in set(present) - set(wanted)}
         still.update({(backend, name): now - age for name, age in ages.items()})
-        arrivals += _arrive((protocol, kind), backend, wanted, present)
+        arrivals += _arrive(backend, (protocol, kind, known), wanted, present)
         departures += _depart(backend, wanted, present, ages)
         awaits = awaits or any(n not in present or not present[n].checked for n in wanted)
     entries = map_entries(routing)
@@ -91,8 +97,20 @@ def decide(
     )
 
 
+def secure_slots(routing: Routing, trust: Trust | None) -> frozenset[str]:
+    """
+    Return the slots whose servers are asked over encrypted connections.
+    """
+    if trust is None:
+        return frozenset()
+    return frozenset(slot for slot, pool in routing.slots.items() if pool.is_secure)
+
+
 def _arrive(
-    how: tuple[str, str], backend: str, wanted: Mapping[str, str], present: Mapping[str, Server]
+    backend: str,
+    how: tuple[str, str, Trust | None],
+    wanted: Mapping[str, str],
+    present: Mapping[str, Server],
 ) -> list[str]:
     """
     Bring in what is wanted: a new server, or one that was taken out and has come back.
@@ -105,7 +123,8 @@ def _arrive(
         server = f"{backend}/{name}"
         rouse = f"set server {server} state ready; set server {server} health down"
         if name not in present:
-            arguments = server_arguments(how[0], address, how[1])
+            protocol, kind, trust = how
+            arguments = server_arguments(protocol, address, kind, trust)
             commands.append(f"add server {server} {arguments}; enable health {server}; {rouse}")
         elif present[name].out:
             commands.append(rouse)

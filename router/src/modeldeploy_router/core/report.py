@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modeldeploy_router.core.breaker import UNTRIPPED, Breaker, guarded
-from modeldeploy_router.core.config import PROTOCOLS, server_name
 from modeldeploy_router.core.counters import Count, Key, over_protocols
 from modeldeploy_router.core.routing import Routing
 from modeldeploy_router.core.seen import Server
+from modeldeploy_router.core.servers import PROTOCOLS, server_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ def up_endpoints(
     Count the endpoints of a slot whose servers are up for every protocol.
     """
 
-    def is_up(backend: str, name: str) -> bool:
-        server = servers.get(backend, {}).get(name)
-        return server is not None and server.up
+    def is_up(backend: str, address: str) -> bool:
+        present = servers.get(backend, {})
+        found = (present.get(server_name(address, is_secure=secure)) for secure in (False, True))
+        return any(server is not None and server.up for server in found)
 
     return sum(
-        all(is_up(f"{protocol}_{slot}", server_name(address)) for protocol in PROTOCOLS)
-        for address in addresses
+        all(is_up(f"{protocol}_{slot}", address) for protocol in PROTOCOLS) for address in addresses
     )
 
 

@@ -29,13 +29,15 @@ class Pool:
     """
     What a slot stands for.
 
-    `shared` says that its servers hold further versions, so that each request must name its own.
+    `shared` says that its servers hold further versions, so that each request must name its own,
+    and `is_secure` that they can be asked over encrypted connections.
     """
 
     revision: str
     service: str
     version: str
     shared: bool = False
+    is_secure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def _read(document: dict[str, Any]) -> Routing:
             str(pool["service"]),
             str(pool["version"]),
             bool(pool.get("shared")),
+            bool(pool.get("tls")),
         )
         for slot, pool in document["slots"].items()
     }

@@ -70,6 +70,9 @@ class HAProxy:
         Path(self._frame.socket).unlink(missing_ok=True)
         Path(self._frame.map_file).write_text(map_text(content.entries))
         Path(self._frame.tokens_file).write_text(map_text(content.tokens))
+        certificate = Path(self._frame.certificate_file)
+        certificate.touch(mode=0o600)
+        certificate.write_text(content.certificate)
         shutil.copyfile(Path(__file__).parent.parent / LUA_FILE, run / LUA_FILE)
         for name, answer in error_files(self._name).items():
             (run / name).write_bytes(answer)
@@ -173,6 +176,23 @@ class HAProxy:
             HAProxyError: if HAProxy refuses it.
         """
         self._replace(self._frame.tokens_file, "the map of tokens", entries)
+
+    def replace_certificate(self, text: str) -> None:
+        """
+        Show another certificate from the next connection on.
+
+        Args:
+            text: certificates and key as PEM, without an empty line.
+
+        Raises:
+            HAProxyError: if HAProxy refuses it.
+        """
+        name = self._frame.certificate_file
+        self.command(f"set ssl cert {name} <<\n{text}")
+        answer = self.command(f"commit ssl cert {name}")
+        if "Success" not in answer:
+            self.command(f"abort ssl cert {name}")
+            raise HAProxyError(f"HAProxy refused the certificate: {answer.strip()}")
 
     def _replace(self, name: str, what: str, entries: Mapping[str, str]) -> None:
         answer = self.command(f"prepare map {name}")

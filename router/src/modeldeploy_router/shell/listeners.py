@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from modeldeploy_router.core.config import PROTOCOLS
+from modeldeploy_router.core.servers import PROTOCOLS
 from modeldeploy_router.keeper import KEEP, MOST_SOCKETS, TAKE, send
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from modeldeploy_router.core.breaker import Breaker, guarded, watch
 from modeldeploy_router.core.choice import map_entries
-from modeldeploy_router.core.config import PROTOCOLS, Content, server_name
+from modeldeploy_router.core.config import Content
 from modeldeploy_router.core.counters import Count, Key, Ledger, count_slots
-from modeldeploy_router.core.plan import Plan, decide
+from modeldeploy_router.core.plan import Plan, decide, secure_slots
 from modeldeploy_router.core.report import Report, responses_in
 from modeldeploy_router.core.routing import Routing
 from modeldeploy_router.core.seen import Seen, servers_in
+from modeldeploy_router.core.servers import PROTOCOLS, Trust, server_name
+from modeldeploy_router.shell.certificate import Certificate
 from modeldeploy_router.shell.haproxy import HAProxy, HAProxyError
 from modeldeploy_router.shell.knowledge import Knowledge, Known
 from modeldeploy_router.shell.tokens import Tokens
@@ -41,9 +43,13 @@ class Loop:
 
     haproxy: HAProxy
     tokens: Tokens | None = None
+    certificate: Certificate | None = None
+    trust: Trust | None = None
     is_ready: bool = False
     confirmed: Routing | None = None
     _known: Known = field(default_factory=Known)
+    _shown: str = ""
+    _renewed: float = 0.0
     _breaker: Breaker = field(default_factory=Breaker)
     _applied: float = 0.0
     _checks_since: float | None = None
@@ -62,9 +68,11 @@ class Loop:
         """
         Return what a HAProxy is to start with that clients are waiting for; its counts begin at 0.
         """
+        self._shown = self.certificate.text() if self.certificate else ""
         tokens = self.tokens.entries() if self.tokens else {}
+        content = Content(tokens=tokens, certificate=self._shown)
         if known.routing is None:
-            return Content(tokens=tokens)
+            return content
         ledger = Ledger()
         ledger.change(known.routing, {})
         with self._lock:
@@ -72,8 +80,12 @@ class Loop:
             self._leaving = {}
             # HAProxy's counts begin at 0, and with them the breaker's; what is out stays out.
             self._breaker = replace(self._breaker, samples=())
-        servers = {slot: addresses.used for slot, addresses in known.pools.items()}
-        return Content(map_entries(guarded(known.routing, self._breaker)), servers, tokens)
+        return replace(
+            content,
+            entries=map_entries(guarded(known.routing, self._breaker)),
+            servers={slot: addresses.used for slot, addresses in known.pools.items()},
+            secure=secure_slots(known.routing, self.trust),
+        )
 
     def run(self, knowledge: Knowledge, stopped: threading.Event) -> None:
         """
@@ -82,13 +94,15 @@ class Loop:
         while not stopped.is_set():
             self._woken.clear()
             try:
+                self._renew()
                 pause = self._turn(knowledge.now())
             except HAProxyError as error:
                 if self.haproxy.is_stopping:
                     return
                 log.warning("%s", error)
                 pause = LINGERING_SECONDS
-            self._woken.wait(pause)
+            if self._woken.wait(pause):
+                self._renewed = 0.0
 
     def report(self) -> Report:
         """
@@ -115,12 +129,11 @@ class Loop:
     def _turn(self, known: Known) -> float:
         if known.routing is None:
             return RESTING_SECONDS
-        self._renew_tokens()
         used = {slot: addresses.used for slot, addresses in known.pools.items()}
         seen = self.haproxy.observe()
         self._watch(known.routing, seen)
         routing = guarded(known.routing, self._breaker)
-        plan = decide(routing, used, seen, self._leaving, time.monotonic())
+        plan = decide(routing, used, seen, self._leaving, time.monotonic(), self.trust)
         self._leaving = plan.leaving
         if plan.entries is not None:
             self._book(routing)
@@ -133,16 +146,26 @@ class Loop:
         pause = _pause(plan)
         return min(pause, WATCHING_SECONDS) if routing.weight else pause
 
-    def _renew_tokens(self) -> None:
+    def _renew(self) -> None:
         """
-        Let HAProxy know the tokens of now; where none is left, it lets nobody in.
+        Let HAProxy know the tokens and the certificate of now; without a token, it lets nobody in.
+
+        They are looked at when something has changed, and else as often as at rest.
         """
-        if self.tokens is None:
+        now = time.monotonic()
+        if now - self._renewed < RESTING_SECONDS:
             return
-        entries = self.tokens.entries()
-        if entries != self.haproxy.tokens():
-            self.haproxy.replace_tokens(entries)
-            log.info("HAProxy knows %d tokens.", len(entries))
+        if self.tokens:
+            entries = self.tokens.entries()
+            if entries != self.haproxy.tokens():
+                self.haproxy.replace_tokens(entries)
+                log.info("HAProxy knows %d tokens.", len(entries))
+        text = self.certificate.text() if self.certificate else ""
+        if text != self._shown:
+            self.haproxy.replace_certificate(text)
+            self._shown = text
+            log.info("New connections are shown the new certificate.")
+        self._renewed = now
 
     def _watch(self, routing: Routing, seen: Seen) -> None:
         """
@@ -189,7 +212,12 @@ class Loop:
         self._checks_since = self._checks_since or now
         if now - self._checks_since > FIRST_CHECKS_SECONDS:
             return True
-        names = [(slot, server_name(a)) for slot, addresses in used.items() for a in addresses]
+        secure = secure_slots(known.routing, self.trust) if known.routing else frozenset()
+        names = [
+            (slot, server_name(address, is_secure=slot in secure))
+            for slot, addresses in used.items()
+            for address in addresses
+        ]
         backends = [(f"{p}_{slot}", name) for slot, name in names for p in PROTOCOLS]
         servers = [seen.servers.get(backend, {}).get(name) for backend, name in backends]
         return all(server is not None and server.checked for server in servers)
