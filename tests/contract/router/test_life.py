@@ -172,8 +172,10 @@ class Leaving:
         self._tasks += [asyncio.create_task(self._rpc()) for _ in range(3)]
         return self._tally
 
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*self._tasks)
+    async def __aexit__(self, wrong: object, *_: object) -> None:
+        for task in self._tasks if wrong else ():
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=wrong is not None)
 
     async def _rest(self) -> None:
         client = RestClient(self._router.address)
@@ -181,7 +183,8 @@ class Leaving:
             seen, is_new = Tally(), not client.is_open
             await client.predict(seen)
             self._tally.versions.update(seen.versions)
-            refusals = ("Connect call failed", "Connection reset") if is_new else ()
+            lost = ("Connect call failed", "Connection reset", "Connection lost")
+            refusals = lost if is_new else ()
             if any(word in failure for failure in seen.failures for word in refusals):
                 break
             self._tally.failures.update(seen.failures)
