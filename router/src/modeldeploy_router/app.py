@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 DEPLOYMENT_LABEL = "serving.modeldeploy.io/deployment"
 STAND_IN_SECONDS = 2.0
+SIGNAL_SECONDS = 0.2
 SPARE_DESCRIPTORS = 200
 # A HAProxy that dies more often than this is for the kubelet, which waits longer each time.
 MOST_DEATHS = 5
@@ -101,7 +102,7 @@ class Router:
         Start HAProxy again whenever it dies, until the router is told to go.
         """
         deaths: list[float] = []
-        self._over.wait()
+        self._rest()
         while not self._draining.is_set():
             said = self._haproxy.tail()
             log.error("HAProxy ended with status %s. It said:\n%s", self._haproxy.status, said)
@@ -113,8 +114,17 @@ class Router:
             self._over.clear()
             self._ended.clear()
             self._revive()
-            self._over.wait()
+            self._rest()
         return self._finish()
+
+    def _rest(self) -> None:
+        """
+        Wait for an end of HAProxy's, or for a signal.
+
+        The kernel may give a signal to any thread, and its handler runs when this one wakes next.
+        """
+        while not self._over.wait(SIGNAL_SECONDS):
+            pass
 
     def _revive(self) -> None:
         try:
