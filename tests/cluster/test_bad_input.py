@@ -163,6 +163,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"traffic": {"provider": "Gateway"}}, "needs traffic.gateway"),
     ({"traffic": {**_BEHIND, "sticky": {"header": "x-user"}}}, "are the routers' work"),
     ({"traffic": {**_BEHIND, "auth": {"tokensSecretName": "t"}}}, "are the routers' work"),
+    ({"traffic": {**_BEHIND, "tls": {"secretName": "t"}}}, "traffic.tls ends at the routers"),
+    (
+        {"server": {"image": "tensorflow/serving"}, "traffic": {"tls": {"secretName": "t"}}},
+        "traffic.tls needs our own image",
+    ),
     ({"traffic": _BEHIND, "rollout": {"steps": [{"weight": "0.5%"}]}}, "by whole percents"),
     ({"traffic": _BEHIND, "model": {"keepVersions": 1}}, "reached by the routers' pins"),
     ({"traffic": _BEHIND, "rollout": _IN_PLACE}, "cannot tell two versions in one pod apart"),

@@ -10,7 +10,7 @@ import yaml
 from house import repository
 from modeldeploy_operator.cluster.apply import RESOURCES as EVERYWHERE
 from modeldeploy_operator.cluster.apply import ROUTES
-from modeldeploy_operator.manifests import router
+from modeldeploy_operator.manifests.entrance import router
 from testkit.objects import OWNER
 
 RESOURCES = (*EVERYWHERE, *ROUTES)

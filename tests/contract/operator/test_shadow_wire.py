@@ -23,14 +23,15 @@ from testkit.objects import IMAGES, OWNER, a_spec
 CANARY = "5f6a7b8c9d"
 
 
+@pytest.mark.parametrize("authority", ["", "-----BEGIN CERTIFICATE-----"])
 @pytest.mark.parametrize("percent", [0.01, 10, 100])
-def test_a_server_takes_the_target_and_tells_the_same(percent: float) -> None:
+def test_a_server_takes_the_target_and_tells_the_same(percent: float, authority: str) -> None:
     """
     So that the operator sees at its next look that nothing is to be done.
     """
     what = Shadow(percent, 0.001, 0.01)
     name = target_name(CANARY, Check("drift", what))
-    told = shadow.build_target(OWNER, "mnist", CANARY, what, name)
+    told = shadow.build_target(OWNER, "mnist", CANARY, (what, name), authority)
     assert target.read(told).as_json() == told
 
 

@@ -2,19 +2,23 @@
 The wires between the programs: what one writes is what the other reads.
 """
 
+import base64
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modeldeploy_operator.cluster.certificates import Authority
 from modeldeploy_operator.evidence import pods
 from modeldeploy_operator.evidence.counters import Instance, of_pod, of_router
 from modeldeploy_operator.evidence.routers import router_of
 from modeldeploy_operator.evidence.watchers import SILENT, findings_of
-from modeldeploy_operator.manifests.routing import KEY, build_routing
+from modeldeploy_operator.manifests import encryption
+from modeldeploy_operator.manifests.entrance.routing import KEY, build_routing
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.manifests.watcher import build_watcher
 from modeldeploy_operator.resource.latest import findings as operators
@@ -24,6 +28,7 @@ from modeldeploy_operator.rollout.memory import Revision
 from modeldeploy_operator.rollout.snapshot import Failure, Router, Routing
 from modeldeploy_operator.rollout.strategy.pools import SLOTS
 from modeldeploy_router.core import routing as router_routing
+from modeldeploy_router.core import servers
 from modeldeploy_router.core.breaker import Breaker
 from modeldeploy_router.core.report import Report, status_document
 from modeldeploy_router.core.seen import Server
@@ -37,6 +42,7 @@ from modeldeploy_runtime.inspection import gate
 from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.telemetry.calls import Call
 from modeldeploy_runtime.telemetry.metrics import Metrics as RuntimeMetrics
+from modeldeploy_runtime.transports.tls import Certificates
 from modeldeploy_runtime.watching import command as watching
 from modeldeploy_runtime.watching.findings import NAMES, Findings
 from testkit.objects import IMAGES, OWNER, a_container, a_pod, a_spec
@@ -66,6 +72,39 @@ def test_a_router_reads_what_the_operator_writes() -> None:
     pool = router_routing.Pool("5f6a7b8c9d", "mnist-5f6a7b8c9d", "2")
     assert read.slots["b"] == pool
     assert read.check_path("b") == "/v1/models/mnist/versions/2"
+
+
+def test_a_router_reads_whose_servers_encrypt() -> None:
+    """
+    It is said slot by slot, as pods of a time before do not.
+    """
+    config_map = build_routing(OWNER, "mnist", TENTH, 7, VERSIONS)
+    led = encryption.lead(config_map, {"5f6a7b8c9d"})
+    read = router_routing.parse_routing(led["data"][KEY])
+    assert {slot: pool.is_secure for slot, pool in read.slots.items()} == {"a": False, "b": True}
+
+
+def test_servers_and_routers_mean_the_same_ports() -> None:
+    """
+    A router goes where a server listens, plainly and encrypted.
+    """
+    template = build_pod_template(OWNER, a_spec(), Revision("0a1b2c3d4e", "1"), IMAGES)
+    settings = runtime_settings.parse(template["spec"]["containers"][0]["args"], {})
+    assert {"rest": settings.rest_api_port, "grpc": settings.port} == servers.UPSTREAM_PORTS
+    secure = {"rest": settings.rest_api_ssl_port, "grpc": settings.ssl_port}
+    assert secure == servers.SECURE_PORTS
+
+
+def test_a_server_reads_the_certificate_that_it_gets(tmp_path: Path) -> None:
+    """
+    The Secret holds an SSLConfig, as TensorFlow Serving's flag takes it.
+    """
+    authority = Authority(b"key")
+    pair = authority.issue(encryption.host(OWNER), datetime.now(UTC))
+    secret = encryption.build_secret(OWNER, *pair, authority.certificate)
+    file = tmp_path / "ssl.config"
+    file.write_bytes(base64.b64decode(secret["data"][encryption.CONFIG]))
+    assert Certificates(str(file)).for_rest().cert_store_stats()["x509"] == 0
 
 
 def test_a_router_reads_a_configuration_without_a_canary() -> None:

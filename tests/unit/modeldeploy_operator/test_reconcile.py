@@ -65,8 +65,11 @@ async def test_the_status_is_written_before_the_effects(cluster: Cluster) -> Non
     assert writes[0] == ("PUT", f"{PATH}/status")
     assert writes.count(("PUT", f"{PATH}/status")) == 1
     # What the pods need, and only once, is made; everything else is applied.
-    assert writes[1] == ("POST", "/api/v1/namespaces/vision/secrets/mnist-control")
-    assert all(method == "PATCH" for method, _ in writes[2:])
+    assert writes[1:3] == [
+        ("POST", "/api/v1/namespaces/vision/secrets/mnist-control"),
+        ("POST", "/api/v1/namespaces/vision/secrets/mnist-encryption"),
+    ]
+    assert all(method == "PATCH" for method, _ in writes[3:])
 
 
 async def test_an_unchanged_object_is_not_written_to(cluster: Cluster) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from modeldeploy_operator.cluster.certificates import Authority
 from modeldeploy_operator.cluster.port import ClusterError, NotLeadingError
 from modeldeploy_operator.cluster.shadowing import NO_PORT, Shadowing
 from modeldeploy_operator.cluster.tokens import Tokens, find_key
@@ -90,7 +91,9 @@ async def test_an_equal_canary_passes_before_it_gets_traffic(cluster: Cluster) -
     assert len(puts) == 2
     assert set(puts) == set(cluster.pods.targets)
     (target, _) = cluster.pods.targets.values()
-    assert target["address"] == f"mnist-{revision_of(2)}.vision.svc:8500"
+    assert target["address"] == f"mnist-{revision_of(2)}.vision.svc:8506"
+    assert target["server_name"] == "mnist.vision.svc"
+    assert target["root_certificates"] == Authority(b"key").certificate
     assert (target["model"], target["percent"], target["tolerance"]) == ("mnist", 10.0, 0.01)
     check = _check(cluster)
     assert (check["verdict"], check["value"], check["threshold"]) == ("Passing", "0.00%", "1.00%")

@@ -18,11 +18,11 @@ from modeldeploy_operator.evidence.counters import Look
 from modeldeploy_operator.evidence.gateway import carried, is_changing
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import names
-from modeldeploy_operator.manifests.gateway import Reach
+from modeldeploy_operator.manifests.entrance.gateway import Reach
+from modeldeploy_operator.manifests.entrance.routing import parse_routing
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
 from modeldeploy_operator.manifests.pool import UNCHECKED, WAIVED
-from modeldeploy_operator.manifests.routing import parse_routing
 from modeldeploy_operator.manifests.shared import is_shared
 from modeldeploy_operator.resource.latest.findings import Findings
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec

@@ -16,7 +16,7 @@ from modeldeploy_operator.cluster.port import Manifest
 from modeldeploy_operator.cluster.tokens import Tokens
 from modeldeploy_operator.evidence.counters import target_name
 from modeldeploy_operator.evidence.probe import Probe
-from modeldeploy_operator.manifests import plan, shadow
+from modeldeploy_operator.manifests import encryption, plan, shadow
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.rollout.decision import Wanted
 from modeldeploy_operator.rollout.memory import Memory
@@ -77,7 +77,7 @@ class Shadowing:
         Make stable's pods ask the canary, or nobody; what does not work is a problem of checks.
         """
         key = (owner.namespace, owner.name)
-        target = _target(owner, model, wanted, memory, observed)
+        target = _target(owner, model, wanted, memory, (observed, self._tokens.authority))
         if target is None and not _is_compared(wanted, memory):
             self._problems.pop(key, None)
         if target is None:
@@ -143,19 +143,37 @@ def _check(wanted: Wanted) -> tuple[Check, Shadow] | None:
 
 
 def _target(
-    owner: Owner, model: str, wanted: Wanted, memory: Memory, observed: Observation
+    owner: Owner,
+    model: str,
+    wanted: Wanted,
+    memory: Memory,
+    found: tuple[Observation, str],
 ) -> Target | None:
     """
     Find whom stable's pods are to ask: the canary, once a pod of it is ready.
+
+    They ask over encrypted connections where pods of both versions are of a time that knows them.
     """
-    found, canary = _check(wanted), memory.canary
-    if found is None or canary is None or canary.withdrawal:
+    observed, authority = found
+    asked, canary, stable = _check(wanted), memory.canary, memory.stable
+    if asked is None or canary is None or canary.withdrawal or stable is None:
         return None
-    check, what = found
+    check, what = asked
     revision = canary.revision.revision
     if not observed.seen.ready(revision):
         return None
-    return shadow.build_target(owner, model, revision, what, target_name(revision, check))
+    both = all(encryption.is_offered(_template(observed, r)) for r in (stable.revision, revision))
+    named = (what, target_name(revision, check))
+    return shadow.build_target(owner, model, revision, named, authority if both else "")
+
+
+def _template(observed: Observation, revision: str) -> Manifest:
+    """
+    Find what the pods of a revision were made from.
+    """
+    record = observed.kept.get(revision)
+    template: Manifest = (record.data.get("template") if record else None) or {"spec": {}}
+    return template
 
 
 def _reachable(owner: Owner, observed: Observation, revision: str | None = None) -> list[str]:
@@ -165,8 +183,6 @@ def _reachable(owner: Owner, observed: Observation, revision: str | None = None)
     return [
         address
         for name, addresses in observed.addresses.items()
-        if revision in (None, name)
-        and name in observed.kept
-        and shadow.is_told(observed.kept[name].data.get("template") or {"spec": {}}, owner)
+        if revision in (None, name) and shadow.is_told(_template(observed, name), owner)
         for address in addresses
     ]

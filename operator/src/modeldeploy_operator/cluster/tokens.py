@@ -1,8 +1,9 @@
 """
-The secret of each ModelDeployment's control ports, which the operator makes and never reads.
+The secrets of each ModelDeployment's pods, which the operator makes and never reads.
 
-It follows from a key of the operator's own and from the object's uid. So the operator needs the
-right to make Secrets and none to read any but its key's.
+The control ports' follows from a key of the operator's own and from the object's uid; the
+certificate is signed by an authority that follows from it, too. So the operator needs the right to
+make Secrets and none to read any but its key's.
 """
 
 import base64
@@ -11,9 +12,11 @@ import contextlib
 import hashlib
 import hmac
 import secrets
+from datetime import UTC, datetime
 
+from modeldeploy_operator.cluster.certificates import Authority
 from modeldeploy_operator.cluster.port import ClusterError, ConflictError, GoneError, Kube, Resource
-from modeldeploy_operator.manifests import shadow
+from modeldeploy_operator.manifests import encryption, shadow
 from modeldeploy_operator.manifests.names import Owner
 
 SECRETS = Resource("v1", "Secret", "secrets")
@@ -29,6 +32,7 @@ class Tokens:
     def __init__(self, kube: Kube, key: bytes) -> None:
         self._kube = kube
         self._key = key
+        self._authority = Authority(key)
         self._made: dict[tuple[str, str], str] = {}
 
     def of(self, owner: Owner) -> str:
@@ -37,13 +41,20 @@ class Tokens:
         """
         return hmac.new(self._key, owner.uid.encode(), hashlib.sha256).hexdigest()
 
+    @property
+    def authority(self) -> str:
+        """
+        Return the certificate of who signs the pods', as PEM.
+        """
+        return self._authority.certificate
+
     async def ensure(self, owner: Owner, *, again: bool = False) -> None:
         """
-        Make the Secret, unless there is one of that name.
+        Make the Secrets, unless there are some of those names.
 
         Args:
             owner: Whose pods it is for.
-            again: Whether to try even if it was made before, as somebody may have removed it.
+            again: Whether to try even if they were made before, as somebody may have removed one.
 
         Raises:
             ClusterError: The API server refused or could not be reached.
@@ -51,10 +62,15 @@ class Tokens:
         """
         if self._made.get((owner.namespace, owner.name)) == owner.uid and not again:
             return
-        manifest = shadow.build_secret(owner, self.of(owner))
-        # Where it is there already, pods that got another one refuse the token, which is told.
-        with contextlib.suppress(ConflictError):
-            await self._kube.send("POST", SECRETS.path(owner.namespace), manifest)
+        host = encryption.host(owner)
+        pair = self._authority.issue(host, datetime.now(UTC))
+        for manifest in (
+            shadow.build_secret(owner, self.of(owner)),
+            encryption.build_secret(owner, *pair, self.authority),
+        ):
+            # Where it is there already, pods that got another token refuse ours, which is told.
+            with contextlib.suppress(ConflictError):
+                await self._kube.send("POST", SECRETS.path(owner.namespace), manifest)
         self._made[(owner.namespace, owner.name)] = owner.uid
 
     def forget(self, namespace: str, name: str) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modeldeploy_operator.evidence.pods import Pod, ready_since
-from modeldeploy_operator.manifests.gateway import GENERATION_ANNOTATION, GRPC, HTTP
+from modeldeploy_operator.manifests.entrance.gateway import GENERATION_ANNOTATION, GRPC, HTTP
 from modeldeploy_operator.manifests.names import FIELD_MANAGER, Owner
 from modeldeploy_operator.resource.spec import Traffic
 from modeldeploy_operator.rollout.snapshot import Failure, Router, Snapshot

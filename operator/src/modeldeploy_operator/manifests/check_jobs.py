@@ -7,7 +7,7 @@ A Job is made once for each canary and check. It goes when the rollout ends or t
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests import encryption, names
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import (
     RESTRICTED,
@@ -36,10 +36,24 @@ _TMP = "/tmp"  # noqa: S108 - a volume of the pod's own
 
 
 def build_jobs(
-    owner: Owner, spec: ModelDeploymentSpec, images: Images, memory: Memory, wanted: Iterable[str]
+    owner: Owner,
+    spec: ModelDeploymentSpec,
+    images: Images,
+    memory: Memory,
+    wanted: Iterable[str],
+    templates: Mapping[str, Manifest],
 ) -> list[Manifest]:
     """
     Build the Jobs of these checks; none without a canary.
+
+    Args:
+        owner: The ModelDeployment.
+        spec: What the user wrote.
+        images: The operator's images.
+        memory: What the operator remembers.
+        wanted: The checks.
+        templates: Revision to what its pods are made from.
+
     """
     if memory.canary is None or memory.stable is None:
         return []
@@ -49,7 +63,9 @@ def build_jobs(
     for name in wanted:
         part = parts[name]
         if isinstance(part, Replay):
-            pod = _replay_pod(owner, spec, images, canary, part)
+            pod = _replay_pod(owner, spec, images, part)
+            is_encrypted = encryption.is_offered(templates[canary.revision])
+            _aim(owner, canary, pod["spec"], is_encrypted=is_encrypted)
             jobs.append(_job(owner, canary, name, part, pod))
         elif isinstance(part, Job):
             environment = _environment(owner, spec, {"CANARY": canary, "STABLE": stable})
@@ -124,6 +140,22 @@ def _environment(
     return [{"name": f"MODELDEPLOY_{name}", "value": value} for name, value in values.items()]
 
 
+def _aim(owner: Owner, canary: Revision, pod: Manifest, *, is_encrypted: bool) -> None:
+    """
+    Say where recorded requests go; as they hold what users sent, encrypted where that can be.
+    """
+    [container] = pod["containers"]
+    port = names.GRPC_TLS_PORT if is_encrypted else names.GRPC_PORT
+    container["args"].append(f"--target={_address(owner, canary.revision)}:{port}")
+    if not is_encrypted:
+        return
+    container["args"] += [
+        f"--root_certificates_file={encryption.PATH}/{encryption.AUTHORITY}",
+        f"--server_name={encryption.host(owner)}",
+    ]
+    pod["volumes"].append(encryption.trust(owner, container))
+
+
 def _users_pod(part: Job, environment: list[Manifest]) -> Manifest:
     """
     Take the pod as the user wrote it; what it says itself stands.
@@ -154,9 +186,7 @@ def _container(container: Manifest, environment: list[Manifest]) -> Manifest:
     }
 
 
-def _replay_pod(
-    owner: Owner, spec: ModelDeploymentSpec, images: Images, canary: Revision, part: Replay
-) -> Manifest:
+def _replay_pod(owner: Owner, spec: ModelDeploymentSpec, images: Images, part: Replay) -> Manifest:
     container: Manifest = {
         "name": "replay",
         "image": images.runtime,
@@ -164,7 +194,6 @@ def _replay_pod(
         "args": [
             "replay",
             f"--uri={part.uri}",
-            f"--target={_address(owner, canary.revision)}:{names.GRPC_PORT}",
             f"--model={spec.model_name(owner.name)}",
             f"--tolerance={part.tolerance!r}",
             f"--max_requests={part.max_requests}",

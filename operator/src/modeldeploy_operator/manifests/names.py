@@ -27,6 +27,8 @@ CONTROL_PORT = 8503
 CONTROL = "control"
 FINDINGS_PORT = 8504
 FOLLOW_PORT = 8505
+GRPC_TLS_PORT = 8506
+REST_TLS_PORT = 8507
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,13 @@ class Owner:
         The name of the Service that leads to a candidate alone.
         """
         return f"{self.name}-preview"
+
+    @property
+    def encryption(self) -> str:
+        """
+        The name of the Secret with the certificate that pods show to the routers.
+        """
+        return f"{self.name}-encryption"
 
     @property
     def control(self) -> str:

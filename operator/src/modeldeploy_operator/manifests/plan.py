@@ -9,15 +9,14 @@ from typing import Any
 from modeldeploy_operator.manifests import (
     autoscaler,
     check_jobs,
-    gateway,
+    encryption,
     names,
     pool,
-    router,
-    routing,
     shadow,
     shared,
     watcher,
 )
+from modeldeploy_operator.manifests.entrance import gateway, router, routing
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images, build_pod_template
 from modeldeploy_operator.resource import revisions
@@ -135,7 +134,8 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         versions = {name: kept.version for name, kept in ground.kept.items()}
         model = ground.spec.model_name(owner.name)
         built = routing.build_routing(owner, model, decision.routing, ground.generation, versions)
-        manifests.append(shared.lead(owner, built, decision.shared) if decision.shared else built)
+        built = shared.lead(owner, built, decision.shared) if decision.shared else built
+        manifests.append(encryption.lead(built, _encrypted(decision, ground)))
     for revision in _kept(decision, ground):
         record = ground.kept[revision]
         manifests.append(
@@ -148,9 +148,28 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
     manifests += _optional(decision, ground)
     manifests += _entrance(decision, ground)
     manifests += check_jobs.build_jobs(
-        owner, ground.spec, ground.images, decision.memory, decision.jobs
+        owner,
+        ground.spec,
+        ground.images,
+        decision.memory,
+        decision.jobs,
+        {name: record.data["template"] for name, record in ground.kept.items()},
     )
     return tuple(manifests)
+
+
+def _encrypted(decision: Decision, ground: Ground) -> set[str]:
+    """
+    Find the revisions whose pods the routers are to ask over encrypted connections.
+    """
+    if ground.spec.traffic.tls is None or decision.routing is None:
+        return set()
+    homes = {name: decision.shared.get(name, name) for name in decision.routing.slots.values()}
+    return {
+        name
+        for name, home in homes.items()
+        if home in ground.kept and encryption.is_offered(ground.kept[home].data["template"])
+    }
 
 
 def _pools(decision: Decision, ground: Ground) -> list[Manifest]:
@@ -214,7 +233,7 @@ def _entrance(decision: Decision, ground: Ground) -> list[Manifest]:
     manifests: list[Manifest] = []
     if traffic.routed or reach.changing:
         manifests += router.build_access(owner)
-        manifests.append(router.build_client_service(owner))
+        manifests.append(router.build_client_service(owner, traffic))
         manifests.append(router.build_deployment(owner, traffic, ground.images))
         manifests.append(pool.build_budget(owner, owner.router, names.ROUTER))
     shares = decision.routing if reach.changing or not traffic.routed else None

@@ -67,7 +67,7 @@ def build_preview(owner: Owner, revision: str) -> dict[str, Any]:
     }
 
 
-def service_ports() -> list[dict[str, Any]]:
+def service_ports(*, is_encrypted: bool = False) -> list[dict[str, Any]]:
     """
     Build the two ports that clients of TensorFlow Serving know.
     """
@@ -77,14 +77,14 @@ def service_ports() -> list[dict[str, Any]]:
             "port": names.GRPC_PORT,
             "targetPort": "grpc",
             "protocol": "TCP",
-            "appProtocol": "kubernetes.io/h2c",
+            "appProtocol": "https" if is_encrypted else "kubernetes.io/h2c",
         },
         {
             "name": "rest",
             "port": names.REST_PORT,
             "targetPort": "rest",
             "protocol": "TCP",
-            "appProtocol": "http",
+            "appProtocol": "https" if is_encrypted else "http",
         },
     ]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from modeldeploy_operator.manifests import names, pool
+from modeldeploy_operator.manifests.entrance.routing import KEY
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.pool import METADATA
-from modeldeploy_operator.manifests.routing import KEY
 from modeldeploy_operator.manifests.template import ANY_NAME, Images, build_pod_template
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision

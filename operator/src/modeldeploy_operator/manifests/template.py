@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from modeldeploy_operator.manifests import names, shadow
+from modeldeploy_operator.manifests import encryption, names, shadow
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.pool import METADATA
 from modeldeploy_operator.resource.model_spec import Signatures
@@ -83,7 +83,7 @@ def build_pod_template(
         token = {"secretName": owner.control, "defaultMode": 0o440}
         volumes.append({"name": names.CONTROL, "secret": token})
     pod_labels = owner.selector(names.SERVER, revision.revision)
-    return {
+    template: dict[str, Any] = {
         "metadata": {"labels": owner.labels(names.SERVER, revision.revision)},
         "spec": {
             "automountServiceAccountToken": False,
@@ -103,6 +103,9 @@ def build_pod_template(
             "volumes": volumes,
         },
     }
+    if spec.server.image is None:
+        encryption.offer(owner, template["spec"])
+    return template
 
 
 ANY_NAME = "--version_names=any"

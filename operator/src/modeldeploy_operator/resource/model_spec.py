@@ -79,11 +79,19 @@ class Signatures(Part):
     )
 
 
-FOREIGN_RULE = rule_of(
-    "!has(self.server) || !has(self.server.image) || "
-    f"((string(self.model.version).{_IS_NUMBER} || string(self.model.version) == '{LATEST}') && "
-    "(!has(self.model.alsoServe) || self.model.alsoServe.all(one, "
-    f"string(one.version).{_IS_NUMBER})))",
-    "an image that is not ours knows versions by numbers alone",
-)
-"""Versions of other names need what only our runtime has."""
+FOREIGN_RULES = [
+    rule_of(
+        "!has(self.server) || !has(self.server.image) || "
+        f"((string(self.model.version).{_IS_NUMBER} || string(self.model.version) == '{LATEST}') "
+        "&& (!has(self.model.alsoServe) || self.model.alsoServe.all(one, "
+        f"string(one.version).{_IS_NUMBER})))",
+        "an image that is not ours knows versions by numbers alone",
+    ),
+    rule_of(
+        "!has(self.server) || !has(self.server.image) || !has(self.traffic) || "
+        "!has(self.traffic.tls)",
+        "traffic.tls needs our own image, which encrypts between the routers and the pods: leave "
+        "server.image out",
+    ),
+]
+"""What only our runtime has."""

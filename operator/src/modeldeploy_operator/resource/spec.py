@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from modeldeploy_operator.resource.model_spec import FOREIGN_RULE, MODEL_RULES, Signatures, Version
+from modeldeploy_operator.resource.model_spec import FOREIGN_RULES, MODEL_RULES, Signatures, Version
 from modeldeploy_operator.resource.optional.gateway_spec import (
     GATEWAY_RULES,
     WITHOUT_ROUTERS,
@@ -28,6 +28,7 @@ from modeldeploy_operator.resource.traffic_spec import (
     Auth,
     MatchRule,
     Sticky,
+    Tls,
 )
 
 Quantities = Annotated[
@@ -138,7 +139,8 @@ class Resources(Part):
 
 _RESERVED_ARGS = (
     "port|rest_api_port|grpc_socket_path|model_name|model_base_path|model_config_file|"
-    "control_port|control_host|control_token_file"
+    "control_port|control_host|control_token_file|"
+    "ssl_port|ssl_config_file|rest_api_ssl_port|rest_api_ssl_config_file"
 )
 
 Arg = Annotated[
@@ -218,6 +220,9 @@ class Traffic(Part):
     sticky: Sticky | None = Field(
         None, description="By what a client stays with the version that answers it."
     )
+    tls: Tls | None = Field(
+        None, description="How connections are encrypted; not at all if it is left out."
+    )
     auth: Auth | None = Field(None, description="Who may send requests; everybody if left out.")
 
     @property
@@ -236,7 +241,7 @@ class ModelDeploymentSpec(Part):
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
-                *(CPU_RULE, FOREIGN_RULE),
+                *(CPU_RULE, *FOREIGN_RULES),
                 *WITHOUT_ROUTERS,
                 *IN_PLACE_RULES,
             ]

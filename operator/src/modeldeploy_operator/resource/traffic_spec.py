@@ -185,6 +185,20 @@ class Auth(Part):
     )
 
 
+class Tls(Part):
+    """
+    How clients' connections are encrypted.
+    """
+
+    secret_name: str = Field(
+        description="A Secret of this namespace of the type kubernetes.io/tls, with the "
+        "certificate that the routers show as tls.crt and its key as tls.key. The routers encrypt "
+        "again to the pods. A renewed certificate needs no restart.",
+        min_length=1,
+        max_length=253,
+    )
+
+
 def rules_of(match: list[MatchRule], sticky: Sticky | None) -> Rules:
     """
     Return the rules in the rollout's own terms.

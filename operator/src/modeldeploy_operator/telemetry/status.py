@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 
 from modeldeploy_operator.cluster.port import Kube, Manifest, Resource
-from modeldeploy_operator.manifests import gateway
+from modeldeploy_operator.manifests.entrance import gateway
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.resource import API_VERSION, KIND, PLURAL, report
 from modeldeploy_operator.rollout.decision import Decision, Note, Wanted

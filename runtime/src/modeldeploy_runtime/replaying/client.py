@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 
+from modeldeploy_runtime import channels
 from modeldeploy_runtime.replaying.exchanges import Answer, Method
 
 SERVICE = "tensorflow.serving.PredictionService"
@@ -21,10 +22,12 @@ class RefusedError(Exception):
 class Client:
     """One server; threads may ask it at the same time."""
 
-    def __init__(self, target: str, seconds: float) -> None:
+    def __init__(
+        self, target: str, seconds: float, root_certificates: str = "", server_name: str = ""
+    ) -> None:
         self._target = target
         self._seconds = seconds
-        self._channel = grpc.insecure_channel(target, options=_UNBOUNDED)
+        self._channel = channels.connect(target, _UNBOUNDED, root_certificates, server_name)
 
     def wait(self, seconds: float) -> None:
         """

@@ -37,6 +37,10 @@ class Request:
     model: str = flag("", "Only records of this model; the name under which it is asked.")
     tolerance: float = flag(1e-3, "By how much numbers may differ.", least=0.0)
     max_requests: int = flag(1000, "At most so many are sent.", least=1)
+    root_certificates_file: str = flag(
+        "", "Who signed the server's certificate, as PEM; the connection is encrypted then."
+    )
+    server_name: str = flag("", "The host that the certificate is for, if not the target's.")
     request_timeout: Duration = flag(Duration(30), "How long one answer may take.")
     connect_timeout: Duration = flag(Duration(60), "How long the server may be away.")
     termination_log: str = ""
@@ -75,7 +79,9 @@ def replay(request: Request) -> Tally:
         FetchError: The log cannot be read.
         UnreachableError: The server cannot be asked.
     """
-    client = Client(request.target, request.request_timeout)
+    file = request.root_certificates_file
+    trusted = Path(file).read_text() if file else ""
+    client = Client(request.target, request.request_timeout, trusted, request.server_name)
     found = Tally()
     try:
         client.wait(request.connect_timeout)

@@ -16,6 +16,7 @@ from functools import partial
 
 import grpc
 
+from modeldeploy_runtime import channels
 from modeldeploy_runtime.inference.answered.exchanges import Exchange
 from modeldeploy_runtime.recording import records
 from modeldeploy_runtime.shadow import counts, questions
@@ -155,7 +156,9 @@ class _Session:
         self._changed = threading.Condition()
         self._closed = self._is_down = False
         self._ended = threading.Event()
-        self._channel = grpc.insecure_channel(target.address, _OPTIONS)
+        self._channel = channels.connect(
+            target.address, _OPTIONS, target.root_certificates, target.server_name
+        )
         self._methods: dict[str, Callable[..., tuple[bytes, grpc.Call]]] = {}
         self._threads = [
             threading.Thread(target=self._run, name=f"shadow {index}", daemon=True)

@@ -12,6 +12,7 @@ from modeldeploy_runtime.tensors import json_values
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _ADDRESS = re.compile(r"[^\s/]{1,253}:[0-9]{1,5}")
 _FIELDS = ("name", "model", "address", "percent", "tolerance")
+_SECURE_FIELDS = ("root_certificates", "server_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Target:
         address: Where it speaks gRPC, as ``HOST:PORT``.
         percent: The share of the requests that is taken, above 0 to 100.
         tolerance: How far numbers may differ, as ``tensors.comparing`` says.
+        root_certificates: Who signed its certificate, as PEM; empty where it is asked plainly.
+        server_name: The host that its certificate is for; empty for the address itself.
     """
 
     name: str
@@ -32,10 +35,13 @@ class Target:
     address: str
     percent: float
     tolerance: float
+    root_certificates: str = ""
+    server_name: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Give what ``read`` takes."""
-        return {name: getattr(self, name) for name in _FIELDS}
+        secure = [name for name in _SECURE_FIELDS if getattr(self, name)]
+        return {name: getattr(self, name) for name in (*_FIELDS, *secure)}
 
 
 def read(value: Any) -> Target:
@@ -47,7 +53,7 @@ def read(value: Any) -> Target:
     """
     if not isinstance(value, dict):
         raise InvalidArgumentError("A target is a JSON object.")
-    for unknown in sorted(value.keys() - set(_FIELDS)):
+    for unknown in sorted(value.keys() - {*_FIELDS, *_SECURE_FIELDS}):
         raise InvalidArgumentError(f"A target has no field {unknown!r}.")
     target = Target(
         name=_text("name", value),
@@ -55,6 +61,7 @@ def read(value: Any) -> Target:
         address=_text("address", value),
         percent=_number("percent", value),
         tolerance=_number("tolerance", value),
+        **{name: _text(name, value) for name in _SECURE_FIELDS if name in value},
     )
     for fault in _faults(target):
         raise InvalidArgumentError(fault)
@@ -68,6 +75,8 @@ def _faults(target: Target) -> Iterator[str]:
         yield "A target's address is HOST:PORT."
     if not 0 < target.percent <= 100:
         yield "A target's percent is above 0 and at most 100."
+    if target.server_name and not target.root_certificates:
+        yield "A target's server_name needs root_certificates."
     if target.tolerance < 0:
         yield "A target's tolerance is not negative."
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modeldeploy_operator.evidence.gateway import DELAY, carried, is_changing
-from modeldeploy_operator.manifests.gateway import build_routes
+from modeldeploy_operator.manifests.entrance.gateway import build_routes
 from modeldeploy_operator.manifests.names import FIELD_MANAGER
 from modeldeploy_operator.resource.spec import Traffic
 from modeldeploy_operator.rollout.snapshot import Pool, Router, Routing, Snapshot

@@ -9,8 +9,9 @@ import pytest
 
 from modeldeploy_operator.manifests import check_jobs
 from modeldeploy_operator.manifests.names import Owner
+from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.resource.checks import external_spec
-from modeldeploy_operator.resource.spec import ModelDeploymentSpec
+from modeldeploy_operator.resource.spec import ModelDeploymentSpec, Server
 from modeldeploy_operator.rollout.memory import Canary, Memory, Revision
 from testkit.objects import IMAGES, NOW, OWNER, a_spec
 
@@ -22,8 +23,15 @@ def _spec(**check: Any) -> ModelDeploymentSpec:
     return a_spec(rollout={"analysis": {"checks": [{"name": "accuracy", **check}]}})
 
 
+def _jobs(
+    spec: ModelDeploymentSpec, memory: Memory = MEMORY, check: str = "accuracy"
+) -> list[dict[str, Any]]:
+    templates = {CANARY.revision: build_pod_template(OWNER, spec, CANARY, IMAGES)}
+    return check_jobs.build_jobs(OWNER, spec, IMAGES, memory, (check,), templates)
+
+
 def _job(**check: Any) -> dict[str, Any]:
-    (job,) = check_jobs.build_jobs(OWNER, _spec(**check), IMAGES, MEMORY, ("accuracy",))
+    (job,) = _jobs(_spec(**check))
     return job
 
 
@@ -106,16 +114,30 @@ def test_a_replay() -> None:
     assert container["args"] == [
         "replay",
         "--uri=s3://logs/mnist",
-        "--target=mnist-0a1b2c3d4e.vision.svc:8500",
         "--model=mnist",
         "--tolerance=0.001",
         "--max_requests=50",
         "--termination-log=/dev/termination-log",
+        "--target=mnist-0a1b2c3d4e.vision.svc:8506",
+        "--root_certificates_file=/etc/modeldeploy/encryption/ca.crt",
+        "--server_name=mnist.vision.svc",
     ]
     assert container["envFrom"] == [{"secretRef": {"name": "s3-read"}}]
     assert (job["spec"]["backoffLimit"], job["spec"]["activeDeadlineSeconds"]) == (2, 60)
     rules = job["spec"]["podFailurePolicy"]["rules"]
     assert [rule["action"] for rule in rules] == ["Ignore", "FailJob"]
+
+
+def test_a_replay_to_pods_that_do_not_encrypt() -> None:
+    """
+    Pods of an image that is not ours are asked plainly, as ever.
+    """
+    spec = _spec(replay={"uri": "s3://logs/mnist", "maxMismatch": 1})
+    foreign = spec.model_copy(update={"server": Server(image="tensorflow/serving:2.18")})
+    (job,) = _jobs(foreign)
+    pod = job["spec"]["template"]["spec"]
+    assert "--target=mnist-0a1b2c3d4e.vision.svc:8500" in pod["containers"][0]["args"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
 
 
 def test_a_replay_from_a_claim() -> None:
@@ -136,7 +158,7 @@ def test_without_a_canary_there_is_none() -> None:
     """
     spec = _spec(job=_user())
     for memory in (replace(MEMORY, canary=None), replace(MEMORY, stable=None)):
-        assert check_jobs.build_jobs(OWNER, spec, IMAGES, memory, ("accuracy",)) == []
+        assert _jobs(spec, memory) == []
     page = a_spec(
         rollout={
             "steps": [{"weight": 10}],
@@ -145,7 +167,7 @@ def test_without_a_canary_there_is_none() -> None:
             },
         }
     )
-    assert check_jobs.build_jobs(OWNER, page, IMAGES, MEMORY, ("page",)) == []
+    assert _jobs(page, check="page") == []
 
 
 @pytest.mark.parametrize("length", [1, 40])

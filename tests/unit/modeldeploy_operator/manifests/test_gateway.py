@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modeldeploy_operator.manifests.gateway import (
+from modeldeploy_operator.manifests.entrance.gateway import (
     GENERATION_ANNOTATION,
     GRPC_MATCHES,
     Reach,
@@ -132,6 +132,8 @@ def test_the_url_is_where_clients_come_in() -> None:
     service = "http://mnist.vision.svc:8501"
     assert url_of(an_object()) == service
     assert url_of(an_object(traffic={"gateway": GATEWAY})) == service
+    secure = an_object(traffic={"tls": {"secretName": "public"}})
+    assert url_of(secure) == service.replace("http", "https")
     behind = an_object(traffic={"provider": "Gateway", "gateway": GATEWAY})
     assert url_of(behind) == "http://mnist.example.com"
     nameless = {"parentRefs": [{"name": "public"}]}

@@ -202,6 +202,46 @@ def test_routers_ask_for_tokens() -> None:
     assert "tokens" not in json.dumps(routers()).lower()
 
 
+def test_routers_encrypt_where_the_spec_says_so() -> None:
+    """
+    They show the user's certificate, and of the pods' they get who signed it, and no key.
+    """
+
+    def plan(**traffic: Any) -> dict[tuple[str, str], Any]:
+        spec = a_spec(1, traffic=traffic)
+        revision = revisions.revision_of(spec, OWNER.name).revision
+        kept = {revision: _kept(1, spec), "before": Kept(0, "0", {"template": {"spec": {}}})}
+        routing = Routing({"a": revision, "b": "before"}, revision)
+        decision = replace(STEADY, routing=routing)
+        built = build_plan(decision, Ground(OWNER, spec, IMAGES, kept=kept))
+        return {(m["kind"], m["metadata"]["name"]): m for m in built}
+
+    encrypted, plain = plan(tls={"secretName": "public"}), plan()
+    pod = encrypted["Deployment", "mnist-router"]["spec"]["template"]["spec"]
+    secrets = {v["name"]: v["secret"] for v in pod["volumes"] if "secret" in v}
+    assert secrets == {
+        "tls": {"secretName": "public", "optional": True},
+        "encryption": {
+            "secretName": "mnist-encryption",
+            "items": [{"key": "ca.crt", "path": "ca.crt"}],
+        },
+    }
+    environment = {e["name"]: e["value"] for e in pod["containers"][0]["env"] if "value" in e}
+    assert environment["MODELDEPLOY_TLS_DIR"] == "/etc/modeldeploy/tls"
+    assert environment["MODELDEPLOY_UPSTREAM_CA_FILE"] == "/etc/modeldeploy/encryption/ca.crt"
+    assert environment["MODELDEPLOY_UPSTREAM_HOST"] == "mnist.vision.svc"
+    assert "tls" not in json.dumps(plain["Deployment", "mnist-router"])
+
+    def slots(of: dict[tuple[str, str], Any]) -> dict[str, bool]:
+        content = json.loads(of["ConfigMap", "mnist-routing"]["data"]["routing.json"])
+        return {name: slot.get("tls", False) for name, slot in content["slots"].items()}
+
+    assert slots(encrypted) == {"a": True, "b": False}
+    assert slots(plain) == {"a": False, "b": False}
+    ports = encrypted["Service", "mnist"]["spec"]["ports"]
+    assert [port["appProtocol"] for port in ports] == ["https", "https"]
+
+
 def test_a_lone_canary_holds_no_drain_up() -> None:
     """
     Every pool and the routers have a budget of one pod that may be away, whatever their size.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldeploy_operator.manifests.routing import build_routing, parse_routing
+from modeldeploy_operator.manifests.entrance.routing import build_routing, parse_routing
 from modeldeploy_operator.rollout.snapshot import Match, Routing, Rules
 from testkit.objects import OWNER
 

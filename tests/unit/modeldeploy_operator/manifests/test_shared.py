@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from modeldeploy_operator.manifests import shared
-from modeldeploy_operator.manifests.routing import build_routing
+from modeldeploy_operator.manifests.entrance.routing import build_routing
 from modeldeploy_operator.manifests.shared import Listed
 from modeldeploy_operator.rollout.snapshot import Routing
 from testkit.objects import IMAGES, OWNER, a_spec, a_spec_dict

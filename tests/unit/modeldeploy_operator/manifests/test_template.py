@@ -48,6 +48,10 @@ def test_the_server_sees_a_local_path() -> None:
         "--control_port=8503",
         "--control_host=",
         "--control_token_file=/etc/modeldeploy/control/token",
+        "--ssl_port=8506",
+        "--ssl_config_file=/etc/modeldeploy/encryption/ssl.config",
+        "--rest_api_ssl_port=8507",
+        "--rest_api_ssl_config_file=/etc/modeldeploy/encryption/ssl.config",
     ]
 
 

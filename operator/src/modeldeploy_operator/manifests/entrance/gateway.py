@@ -112,4 +112,5 @@ def url_of(body: dict[str, Any]) -> str:
     metadata, traffic = body["metadata"], body["spec"].get("traffic") or {}
     if traffic.get("provider") == "Gateway":
         return next((f"http://{name}" for name in traffic["gateway"].get("hostnames") or []), "")
-    return f"http://{metadata['name']}.{metadata['namespace']}.svc:{names.REST_PORT}"
+    scheme = "https" if traffic.get("tls") else "http"
+    return f"{scheme}://{metadata['name']}.{metadata['namespace']}.svc:{names.REST_PORT}"

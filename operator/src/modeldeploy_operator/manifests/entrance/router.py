@@ -4,16 +4,17 @@ The router of a ModelDeployment: the pods, what they may read, and the Service t
 
 from typing import Any
 
-from modeldeploy_operator.manifests import names, pool, template
+from modeldeploy_operator.manifests import encryption, names, pool, template
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images
 from modeldeploy_operator.resource.spec import Router, Traffic
-from modeldeploy_operator.resource.traffic_spec import Auth
+from modeldeploy_operator.resource.traffic_spec import Auth, Tls
 
 GRACE_SECONDS = 60
 ROUTING_PATH = "/etc/modeldeploy/routing"
 STATE_PATH = "/run/modeldeploy"
 TOKENS_PATH = "/etc/modeldeploy/tokens"
+TLS_PATH = "/etc/modeldeploy/tls"
 KEEPER = {"name": "MODELDEPLOY_KEEPER", "value": f"{STATE_PATH}/keeper.sock"}
 KEEPER_RESOURCES = {
     "requests": {"cpu": "1m", "memory": "16Mi"},
@@ -21,7 +22,7 @@ KEEPER_RESOURCES = {
 }
 
 
-def build_client_service(owner: Owner) -> dict[str, Any]:
+def build_client_service(owner: Owner, traffic: Traffic) -> dict[str, Any]:
     """
     Build the Service that clients send their requests to.
     """
@@ -32,7 +33,7 @@ def build_client_service(owner: Owner) -> dict[str, Any]:
         "spec": {
             "type": "ClusterIP",
             "selector": owner.selector(names.ROUTER),
-            "ports": pool.service_ports(),
+            "ports": pool.service_ports(is_encrypted=traffic.tls is not None),
         },
     }
 
@@ -116,6 +117,8 @@ def _pod(owner: Owner, traffic: Traffic, images: Images) -> dict[str, Any]:
     ]
     if traffic.auth:
         volumes.append(_tokens(container, traffic.auth))
+    if traffic.tls:
+        volumes += _encrypt(owner, container, traffic.tls)
     return {
         "serviceAccountName": owner.router,
         "automountServiceAccountToken": True,
@@ -186,6 +189,25 @@ def _tokens(container: dict[str, Any], auth: Auth) -> dict[str, Any]:
         "name": "tokens",
         "secret": {"secretName": auth.tokens_secret_name, "optional": True},
     }
+
+
+def _encrypt(owner: Owner, container: dict[str, Any], tls: Tls) -> list[dict[str, Any]]:
+    """
+    Let a router show a Secret's certificate and trust the pods', and return the volumes for it.
+
+    The first is optional for the same reason as that of the tokens.
+    """
+    container["env"] += [
+        {"name": "MODELDEPLOY_TLS_DIR", "value": TLS_PATH},
+        {
+            "name": "MODELDEPLOY_UPSTREAM_CA_FILE",
+            "value": f"{encryption.PATH}/{encryption.AUTHORITY}",
+        },
+        {"name": "MODELDEPLOY_UPSTREAM_HOST", "value": encryption.host(owner)},
+    ]
+    container["volumeMounts"].append({"name": "tls", "mountPath": TLS_PATH, "readOnly": True})
+    shown = {"name": "tls", "secret": {"secretName": tls.secret_name, "optional": True}}
+    return [shown, encryption.trust(owner, container)]
 
 
 def _keeper(images: Images) -> dict[str, Any]:

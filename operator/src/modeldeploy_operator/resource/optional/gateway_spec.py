@@ -69,6 +69,11 @@ GATEWAY_RULES: Any = [
         "traffic.sticky, traffic.match and traffic.auth are the routers' work: take "
         "traffic.provider Router, with or without traffic.gateway",
     ),
+    rule_of(
+        "!has(self.tls) || !has(self.gateway)",
+        "traffic.tls ends at the routers, to which a Gateway speaks plainly: give the Gateway's "
+        "listener the certificate instead",
+    ),
 ]
 _SPLITS = "(has(self.traffic) && has(self.traffic.provider) && self.traffic.provider == 'Gateway')"
 WITHOUT_ROUTERS: list[dict[str, Any]] = [

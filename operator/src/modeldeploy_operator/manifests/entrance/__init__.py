@@ -1,0 +1,3 @@
+"""
+What clients come in by: the routers, the routes of a Gateway, and the configuration of both.
+"""
