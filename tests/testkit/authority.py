@@ -6,6 +6,18 @@ import subprocess
 from pathlib import Path
 
 
+def ssl_config(key: Path, certificate: Path, ca: Path | None = None) -> str:
+    """
+    Write a server's SSLConfig; with `ca` clients must show a certificate of its.
+    """
+    text = f"server_key: {_quoted(key)}\nserver_cert: {_quoted(certificate)}\n"
+    return text + (f"custom_ca: {_quoted(ca)}\nclient_verify: true\n" if ca else "")
+
+
+def _quoted(path: Path) -> str:
+    return '"' + path.read_text().replace("\n", "\\n") + '"'
+
+
 class Authority:
     """
     A certificate authority with openssl.
@@ -48,6 +60,14 @@ class Authority:
         (folder / "tls.key").write_text(key.read_text())
         (folder / "tls.crt").write_text(certificate.read_text())
         return folder
+
+    def ssl_config(self, name: str, *hosts: str) -> Path:
+        """
+        Issue a certificate, and return a server's SSLConfig with it.
+        """
+        file = self._folder / f"{name}.config"
+        file.write_text(ssl_config(*self.issue(name, *hosts)))
+        return file
 
     def file(self, name: str, *hosts: str) -> Path:
         """

@@ -6,6 +6,7 @@ none of them ever tries a request again.
 """
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -62,8 +63,11 @@ class Rest:
 
     protocol = "rest"
 
-    def __init__(self, host: str, model: str, port: int = 8501, **headers: str) -> None:
-        self._client = RestClient(host, port)
+    def __init__(
+        self, host: str, model: str, port: int = 8501, trusted: str = "", **headers: str
+    ) -> None:
+        context = ssl.create_default_context(cadata=trusted) if trusted else None
+        self._client = RestClient(host, port, context)
         self._headers = headers
         self._path = f"/v1/models/{model}:predict"
 
@@ -98,8 +102,10 @@ class Grpc:
 
     protocol = "grpc"
 
-    def __init__(self, host: str, model: str, port: int = 8500, **metadata: str) -> None:
-        self._client = GrpcClient(host, port)
+    def __init__(
+        self, host: str, model: str, port: int = 8500, trusted: str = "", **metadata: str
+    ) -> None:
+        self._client = GrpcClient(host, port, trusted.encode())
         self._metadata = metadata
         request = messages.PredictRequest()
         request.model_spec.name = model
@@ -152,6 +158,8 @@ async def send_many(clients: list[Client], count: int, at_once: int = 4) -> Seen
 class Traffic:
     """
     A steady trickle from several clients, from `async with` until its end.
+
+    They are encrypted where `trusted` says, as PEM, who signed the certificate of `localhost`.
     """
 
     def __init__(
@@ -161,11 +169,15 @@ class Traffic:
         *,
         pause: float = 0.04,
         ports: tuple[int, int] = (8501, 8500),
+        trusted: str = "",
         **headers: str,
     ) -> None:
         self.seen = Seen()
-        self._clients: list[Client] = [Rest(host, model, ports[0], **headers) for _ in range(4)]
-        self._clients += [Grpc(host, model, ports[1], **headers) for _ in range(2)]
+        rest, grpc = ports
+        self._clients: list[Client] = [
+            Rest(host, model, rest, trusted, **headers) for _ in range(4)
+        ]
+        self._clients += [Grpc(host, model, grpc, trusted, **headers) for _ in range(2)]
         self._pause = pause
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []

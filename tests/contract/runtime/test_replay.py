@@ -14,6 +14,7 @@ import grpc
 import pytest
 from tensorflow_serving.apis import inference_pb2, prediction_service_pb2_grpc
 
+from testkit.authority import Authority
 from testkit.model_servers import ModelServer, free_port, run_command, running
 
 REQUESTS = 30
@@ -28,6 +29,8 @@ class Scene:
     log: str
     same: ModelServer
     other: ModelServer
+    secure: str
+    authority: Path
 
 
 def _serving(models: Path, folder: Path, version: int, *flags: str) -> list[str]:
@@ -75,14 +78,17 @@ def scene(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sc
         _infer_twice(server)
         server.terminate()
         assert server.process.wait(30) == 0
+    authority, port = Authority(folder), free_port()
+    file = authority.ssl_config("pods", "mnist.vision.svc")
+    flags = (f"--ssl_config_file={file}", f"--ssl_port={port}")
     with (
-        running(folder, *_serving(models, folder, 1)) as same,
+        running(folder, *_serving(models, folder, 1, *flags)) as same,
         running(folder, *_serving(models, folder, 2)) as other,
     ):
         same.wait_state("half", 1, "AVAILABLE")
         same.wait_state("heads", 1, "AVAILABLE")
         other.wait_state("half", 2, "AVAILABLE")
-        yield Scene(prefix, same, other)
+        yield Scene(prefix, same, other, f"127.0.0.1:{port}", authority.certificate)
 
 
 def _replay(folder: Path, uri: str, target: str, *flags: str) -> tuple[int, dict[str, Any]]:
@@ -102,6 +108,20 @@ def test_the_same_version_answers_as_recorded(scene: Scene, tmp_path: Path) -> N
     assert (status, told["code"]) == (0, "Replayed")
     assert (told["compared"], told["mismatched"], told["skipped"]) == (REQUESTS + 3, 0, 0)
     assert told["largest"] == told["failed"] == 0
+
+
+def test_what_was_recorded_goes_over_an_encrypted_connection(scene: Scene, tmp_path: Path) -> None:
+    """
+    The server is known by who signed its certificate, and for which host; another is not asked.
+    """
+    trusted = f"--root_certificates_file={scene.authority}"
+    status, told = _replay(
+        tmp_path, scene.log, scene.secure, trusted, "--server_name=mnist.vision.svc"
+    )
+    assert (status, told["compared"], told["mismatched"]) == (0, REQUESTS + 3, 0)
+    wrong = ("--server_name=other.vision.svc", "--connect_timeout=1s")
+    status, told = _replay(tmp_path, scene.log, scene.secure, trusted, *wrong)
+    assert (status, told["code"]) == (1, "TargetUnreachable")
 
 
 def test_another_version_is_told_apart(scene: Scene, tmp_path: Path) -> None:
@@ -138,7 +158,7 @@ def test_an_answer_that_is_an_error_differs(scene: Scene, tmp_path: Path) -> Non
 
 
 def _models(scene: Scene) -> str:
-    (config,) = [flag for flag in scene.same.flags if "config" in flag]
+    (config,) = [flag for flag in scene.same.flags if "model_config" in flag]
     text = Path(config.partition("=")[2]).read_text()
     return text.split('base_path: "')[2].split('"')[0]
 

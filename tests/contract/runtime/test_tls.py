@@ -13,20 +13,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from testkit.authority import Authority
+from testkit.authority import Authority, ssl_config
 from testkit.model_servers import ModelServer, free_port, run_command, running
 
 HALF = "half_plus_two"
 INSTANCES = '{"instances": [1.0, 2.0, 5.0]}'
-
-
-def _quoted(path: Path) -> str:
-    return '"' + path.read_text().replace("\n", "\\n") + '"'
-
-
-def _config(key: Path, certificate: Path, ca: Path | None = None) -> str:
-    text = f"server_key: {_quoted(key)}\nserver_cert: {_quoted(certificate)}\n"
-    return text + (f"custom_ca: {_quoted(ca)}\nclient_verify: true\n" if ca else "")
 
 
 def _health(server: ModelServer, ca: Path, client: tuple[Path, Path] | None = None) -> bool:
@@ -92,7 +83,7 @@ def encrypted(
     A server that encrypts both protocols, and its file.
     """
     file = tmp_path / "ssl.config"
-    file.write_text(_config(*authority.issue("first")))
+    file.write_text(ssl_config(*authority.issue("first")))
     flags = [f"--model_name={HALF}", f"--model_base_path={models}/{HALF}"]
     flags += [f"--ssl_config_file={file}", f"--rest_api_ssl_config_file={file}"]
     with running(tmp_path, *flags) as server:
@@ -117,7 +108,7 @@ def test_encrypted_and_renewed(
     assert _rest(server, context) == (200, "first")
     assert "The old certificate stays in use" in server.log
     other = Authority(_made(tmp_path / "other"))
-    file.write_text(_config(*other.issue("second")))
+    file.write_text(ssl_config(*other.issue("second")))
     assert _rest(server, _context(other.certificate)) == (200, "second")
     assert _health(server, other.certificate)
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -133,7 +124,7 @@ def test_plain_and_encrypted_ports_side_by_side(
     With ports of its own for the encrypted, each protocol stays plain on the other one.
     """
     file = tmp_path / "ssl.config"
-    file.write_text(_config(*authority.issue("beside")))
+    file.write_text(ssl_config(*authority.issue("beside")))
     grpc_port, rest_port = free_port(), free_port()
     flags = [f"--model_name={HALF}", f"--model_base_path={models}/{HALF}"]
     flags += [f"--ssl_config_file={file}", f"--ssl_port={grpc_port}"]
@@ -173,7 +164,7 @@ def test_clients_must_show_who_they_are(models: Path, tmp_path: Path, authority:
     stranger = stranger_ca.issue("stranger")
     ca = authority.certificate
     file = tmp_path / "ssl.config"
-    file.write_text(_config(*authority.issue("server"), ca))
+    file.write_text(ssl_config(*authority.issue("server"), ca))
     flags = [f"--model_name={HALF}", f"--model_base_path={models}/{HALF}"]
     flags += [f"--ssl_config_file={file}", f"--rest_api_ssl_config_file={file}"]
     with running(tmp_path, *flags) as server:

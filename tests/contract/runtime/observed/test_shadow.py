@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from testkit.authority import Authority
 from testkit.model_servers import Answer, ModelServer, free_port, running
 
 WORD = "9a8b7c6d"
@@ -30,6 +31,7 @@ BEARER = {"Authorization": f"Bearer {WORD}"}
 CONFIG = "model_config_list {{ {} }}"
 ENTRY = 'config {{ name: "{name}" base_path: "{folder}/{name}" model_platform: "tensorflow" }}'
 WAIT = 60.0
+HALF = "half_plus_two"
 FEW = {"instances": [1.0, 2.0]}
 
 
@@ -54,14 +56,16 @@ class _Shadowed:
         finally:
             self.server.rest_port = rest
 
-    def aim(self, address: str, model: str = "half_plus_two", percent: float = 100) -> None:
+    def aim(
+        self, address: str, model: str = "half_plus_two", percent: float = 100, **secure: str
+    ) -> None:
         """
         Set a target of a new name.
         """
         self.aims += 1
         self.name = f"target-{self.aims}"
         target = {"name": self.name, "model": model, "address": address, "percent": percent}
-        answer = self.ask("PUT", {**target, "tolerance": 1e-3})
+        answer = self.ask("PUT", {**target, "tolerance": 1e-3, **secure})
         assert answer.status == 200, answer.body
         assert answer.json["target"]["address"] == address
 
@@ -185,6 +189,17 @@ def test_only_who_has_the_secret_may_use_the_control_port(old: _Shadowed) -> Non
         ({"name": "a", "model": "m", "address": "h:1", "percent": 0, "tolerance": 0}, "above 0"),
         ({"name": "a", "model": "m", "address": "h:1", "percent": 1, "tolerance": -1}, "negative"),
         ({"name": "a", "model": "m", "address": "h:1", "percent": "1", "tolerance": 0}, "number"),
+        (
+            {
+                "name": "a",
+                "model": "m",
+                "address": "h:1",
+                "percent": 1,
+                "tolerance": 0,
+                "server_name": "s",
+            },
+            "root_certificates",
+        ),
     ],
 )
 def test_a_wrong_target_is_refused(old: _Shadowed, body: Any, words: str) -> None:
@@ -220,6 +235,28 @@ def test_an_equal_version_answers_the_same(
     assert old.ask("DELETE").json == {"target": None, "last_mismatch": ""}
     assert old.server.predict("half_plus_two", FEW).status == 200
     assert old.counted("compared_total") == 40
+
+
+def test_a_target_may_be_asked_over_an_encrypted_connection(
+    old: _Shadowed, models: Path, tmp_path: Path
+) -> None:
+    """
+    It is known by who signed its certificate, and for which host; another is not asked.
+    """
+    authority, port = Authority(tmp_path), free_port()
+    flags = ["--model_name=half_plus_two", f"--model_base_path={models}/half_plus_two"]
+    flags += [f"--ssl_config_file={authority.ssl_config('pods', 'mnist.vision.svc')}"]
+    trusted = {"root_certificates": authority.certificate.read_text()}
+    with running(tmp_path, *flags, f"--ssl_port={port}") as server:
+        server.wait_ready()
+        old.aim(f"127.0.0.1:{port}", HALF, 100, **trusted, server_name="mnist.vision.svc")
+        assert old.server.predict("half_plus_two", FEW).status == 200
+        old.until("mismatched_total", 1)
+        old.aim(f"127.0.0.1:{port}", HALF, 100, **trusted, server_name="other.vision.svc")
+        assert old.server.predict("half_plus_two", FEW).status == 200
+        old.until("skipped_total", 1, reason="target_failed")
+        assert old.counted("compared_total") == 0
+    old.ask("DELETE")
 
 
 def test_another_version_answers_otherwise(old: _Shadowed, other: ModelServer) -> None:
