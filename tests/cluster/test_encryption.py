@@ -69,59 +69,9 @@ async def _pods(deployed: Deployed, component: str) -> set[str]:
     return {pod["metadata"]["uid"] for pod in pods}
 
 
-def test_both_ways_are_encrypted_in_a_canary_and_a_renewal(tmp_path: Path) -> None:
-    """
-    No pod of the model is restarted for it, and no encrypted request fails afterwards.
-    """
-    users = Authority(tmp_path)
-    trusted = users.certificate.read_text()
-
-    async def scenario(cluster: Cluster) -> None:
-        await kubectl("delete", "secret", NAME, "--ignore-not-found")
-        steps: dict[str, Any] = {"steps": [{"weight": 50, "approval": True}]}
-        deployed = await given(cluster, "sealed", rollout=steps)
-        host, servers = await deployed.host(), await _pods(deployed, "server")
-        await deployed.patch({"spec": {"traffic": {"tls": {"secretName": NAME}}}})
-        failing = await deployed.until_condition("RouterFailing", "True", "ContainerFailed")
-        assert "spec.traffic.tls.secretName" in failing["message"]
-        assert (await deployed.condition("Ready"))["status"] == "True"
-        await _secret(users.secret(tmp_path / "first", "first"))
-
-        async def all_encrypted() -> bool:
-            answers = [await _encrypted(host, trusted) for _ in range(10)]
-            return all(answers) and not await deployed.condition("RouterFailing")
-
-        await until("every router is encrypted", all_encrypted, SYNCED, poll=1)
-        assert (await deployed.status())["url"].startswith("https://")
-        assert await _pods(deployed, "server") == servers
-        async with Traffic(host, MODEL, trusted=trusted) as traffic:
-            await traffic.answered()
-            await deployed.want_version(2)
-            canary = await deployed.until_weight("50%")
-            await traffic.answered()
-            upstreams = await _upstreams(deployed)
-            assert sum(upstreams[port] for port in SECURE) > 0
-            assert sum(upstreams[port] for port in PLAIN) == 0, upstreams
-            await deployed.act(f"approve@{canary['revision']}/1")
-            await deployed.until_stable(2)
-            await traffic.answered()
-            routers = await _pods(deployed, "router")
-            other = Authority(_made(tmp_path / "other"))
-            await _secret(other.secret(tmp_path / "second", "second"))
-
-            async def renewed() -> bool:
-                new = other.certificate.read_text()
-                return all([await _shown(host, new) for _ in range(10)])
-
-            await until("new clients are shown the new certificate", renewed, SYNCED, poll=1)
-            await traffic.answered()
-            assert await _pods(deployed, "router") == routers
-        assert traffic.seen.failures == []
-        assert set(traffic.seen.last) == {"1", "2"}
-        await deployed.delete()
-        await kubectl("delete", "secret", NAME)
-
-    play(scenario)
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 async def _encrypted(host: str, trusted: str) -> bool:
@@ -134,9 +84,73 @@ async def _encrypted(host: str, trusted: str) -> bool:
         return False
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+async def _turn_on(deployed: Deployed, users: Authority, folder: Path) -> None:
+    """
+    Set the field before its Secret is there, then make the Secret; no pod of the model notices.
+    """
+    host, servers = await deployed.host(), await _pods(deployed, "server")
+    await deployed.patch({"spec": {"traffic": {"tls": {"secretName": NAME}}}})
+    failing = await deployed.until_condition("RouterFailing", "True", "ContainerFailed")
+    assert "spec.traffic.tls.secretName" in failing["message"]
+    assert (await deployed.condition("Ready"))["status"] == "True"
+    await _secret(users.secret(folder, "first"))
+
+    async def all_encrypted() -> bool:
+        trusted = users.certificate.read_text()
+        answers = [await _encrypted(host, trusted) for _ in range(10)]
+        return all(answers) and not await deployed.condition("RouterFailing")
+
+    await until("every router is encrypted", all_encrypted, SYNCED, poll=1)
+    assert (await deployed.status())["url"].startswith("https://")
+    assert await _pods(deployed, "server") == servers
+
+
+async def _renew(deployed: Deployed, other: Authority, folder: Path) -> None:
+    """
+    Give the routers another certificate; they take it without a restart.
+    """
+    host, routers = await deployed.host(), await _pods(deployed, "router")
+    await _secret(other.secret(folder, "second"))
+
+    async def renewed() -> bool:
+        new = other.certificate.read_text()
+        return all([await _shown(host, new) for _ in range(10)])
+
+    await until("new clients are shown the new certificate", renewed, SYNCED, poll=1)
+    assert await _pods(deployed, "router") == routers
+
+
+def test_both_ways_are_encrypted_in_a_canary_and_a_renewal(tmp_path: Path) -> None:
+    """
+    No pod of the model is restarted for it, and no encrypted request fails afterwards.
+    """
+    users, other = Authority(_made(tmp_path / "users")), Authority(_made(tmp_path / "others"))
+
+    async def scenario(cluster: Cluster) -> None:
+        await kubectl("delete", "secret", NAME, "--ignore-not-found")
+        steps: dict[str, Any] = {"steps": [{"weight": 50, "approval": True}]}
+        deployed = await given(cluster, "sealed", rollout=steps)
+        await _turn_on(deployed, users, tmp_path / "first")
+        trusted = users.certificate.read_text()
+        async with Traffic(await deployed.host(), MODEL, trusted=trusted) as traffic:
+            await traffic.answered()
+            await deployed.want_version(2)
+            canary = await deployed.until_weight("50%")
+            await traffic.answered()
+            upstreams = await _upstreams(deployed)
+            assert sum(upstreams[port] for port in SECURE) > 0
+            assert sum(upstreams[port] for port in PLAIN) == 0, upstreams
+            await deployed.act(f"approve@{canary['revision']}/1")
+            await deployed.until_stable(2)
+            await traffic.answered()
+            await _renew(deployed, other, tmp_path / "second")
+            await traffic.answered()
+        assert traffic.seen.failures == []
+        assert set(traffic.seen.last) == {"1", "2"}
+        await deployed.delete()
+        await kubectl("delete", "secret", NAME)
+
+    play(scenario)
 
 
 def test_the_certificate_of_pods_is_found_in_no_other_place() -> None:
