@@ -138,7 +138,7 @@ def test_both_ways_are_encrypted_in_a_canary_and_a_renewal(tmp_path: Path) -> No
             canary = await deployed.until_weight("50%")
             await traffic.answered()
             upstreams = await _upstreams(deployed)
-            assert sum(upstreams[port] for port in SECURE) > 0
+            assert sum(upstreams[port] for port in SECURE) > 0, upstreams
             assert sum(upstreams[port] for port in PLAIN) == 0, upstreams
             await deployed.act(f"approve@{canary['revision']}/1")
             await deployed.until_stable(2)
