@@ -1,10 +1,10 @@
 """
 The program: ``modeldeploy-server``, also installed as ``tensorflow_model_server``.
 
-Without a sub-command it serves; ``fetch`` gets a version from a storage, ``follow`` keeps a folder
-in step with a list of versions, ``watch`` says which are complete in a storage, ``inspect``
-describes one, and ``replay`` asks a server what another one was asked.  Each imports only what it
-needs, as these must start fast.
+Without a sub-command it serves; ``fetch`` gets a version from a storage, ``discard`` removes what
+fetches shared, ``follow`` keeps a folder in step with a list of versions, ``watch`` says which are
+complete in a storage, ``inspect`` describes one, and ``replay`` asks a server what another one was
+asked.  Each imports only what it needs, as these must start fast.
 """
 
 import logging
@@ -64,6 +64,12 @@ def _fetch(arguments: Sequence[str]) -> int:
     return _until_terminated(lambda: command.run(arguments, _judge))
 
 
+def _discard(arguments: Sequence[str]) -> int:
+    from modeldeploy_runtime.fetching.shared import discard  # noqa: PLC0415 - the server needs none of it
+
+    return _until_terminated(lambda: discard.run(arguments))
+
+
 def _until_terminated(work: Callable[[], int]) -> int:
     def end(*_: object) -> None:
         raise _TerminatedError
@@ -103,6 +109,7 @@ def _replay(arguments: Sequence[str]) -> int:
 
 _COMMANDS = {
     "fetch": _fetch,
+    "discard": _discard,
     "follow": _follow,
     "watch": _watch,
     "inspect": _inspect,

@@ -11,6 +11,7 @@ from modeldeploy_runtime import flags
 from modeldeploy_runtime.fetching import uris, version
 from modeldeploy_runtime.fetching.errors import FetchError, classify
 from modeldeploy_runtime.fetching.report import Report
+from modeldeploy_runtime.fetching.version import PLATFORMS
 from modeldeploy_runtime.flags import flag
 from modeldeploy_runtime.telemetry import logs
 
@@ -26,7 +27,8 @@ class Request:
     The flags of ``fetch``.
 
     ``against`` names a file with what a metadata route said of the version whose clients are to be
-    served; where there is no such file nothing is compared.
+    served; where there is no such file nothing is compared.  ``shared`` says that fetches in other
+    pods have the same ``to``.
     """
 
     uri: str
@@ -36,6 +38,8 @@ class Request:
     termination_log: str = ""
     pvc_root: str = "/pvc"
     log_format: str = "plain"
+    shared: bool = False
+    platform: str = flag("", "What the files must be of.", choices=("", *PLATFORMS))
     required_signatures: str = flag("", "Names, separated by commas.")
     against: str = flag("", "An answer of the metadata route.")
     compatibility: str = flag(
@@ -97,7 +101,16 @@ def fetch(request: Request, judge: Judge) -> Report:
     uris.check_version(request.version)
     location = uris.parse(request.uri, request.pvc_root)
     target = Path(request.to)
-    report = version.bring(version.Wanted(location, request.version, target, request.digest))
+    report = version.bring(
+        version.Wanted(
+            location,
+            request.version,
+            target,
+            request.digest,
+            platform=request.platform,
+            shared=request.shared,
+        )
+    )
     if not request.has_demands:
         return report
     return replace(report, warning=judge(target / request.version, request))

@@ -25,6 +25,7 @@ class Code(enum.Enum):
     INCOMPLETE = "Incomplete"
     STORAGE_UNAVAILABLE = "StorageUnavailable"
     NO_SPACE = "NoSpace"
+    CACHE_UNUSABLE = "CacheUnusable"
 
 
 PERMANENT = frozenset(
@@ -40,7 +41,7 @@ PERMANENT = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class FetchError(Exception):
     """A version that could not be fetched, with a sentence for people."""
 

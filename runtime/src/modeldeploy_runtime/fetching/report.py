@@ -14,7 +14,9 @@ class Report:
     """
     The outcome of a fetch.
 
-    ``warning`` says what was found wrong with a version that was fetched all the same.
+    ``bytes`` is how large the version is, and ``downloaded`` how much of it came from the storage:
+    nothing where it was here already.  ``warning`` says what was found wrong with a version that
+    was fetched all the same.
     """
 
     code: Code
@@ -22,6 +24,7 @@ class Report:
     digest: str = ""
     files: int = 0
     bytes: int = 0
+    downloaded: int = 0
     warning: str = ""
 
     @property
@@ -56,6 +59,7 @@ class Report:
             "digest": self.digest,
             "files": self.files,
             "bytes": self.bytes,
+            "downloaded": self.downloaded,
             **({"warning": self.warning} if self.warning else {}),
         }
 

@@ -1,5 +1,6 @@
 """Brings one version of a model to the disk: whole, verified, or not at all."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -8,13 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeldeploy_runtime.fetching import digest, download, uris, wire_check
+from modeldeploy_runtime.fetching import digest, download, present, uris, wire_check
 from modeldeploy_runtime.fetching.digest import FileDigest
 from modeldeploy_runtime.fetching.errors import Code, FetchError, classify
 from modeldeploy_runtime.fetching.report import Report
+from modeldeploy_runtime.fetching.shared import lock
 from modeldeploy_runtime.fetching.storage import RemoteFile, Storage
 from modeldeploy_runtime.fetching.uris import Location
 from modeldeploy_runtime.sources import completeness
+
+PLATFORMS = ("tensorflow",)
+"""Those of which somebody may say that a version must be."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +29,8 @@ class Wanted:
     """
     What is to be brought, and where to.
 
-    ``saved_model`` tells whether the files must be those of a SavedModel.
+    ``saved_model`` tells whether the files must be those of a SavedModel, ``platform`` whether
+    somebody said so, and ``shared`` whether fetches in other pods fill the same folder.
     """
 
     location: Location
@@ -32,6 +38,18 @@ class Wanted:
     to: Path
     digest: str = ""
     saved_model: bool = True
+    platform: str = ""
+    shared: bool = False
+
+    @property
+    def target(self) -> Path:
+        """The folder that the version is to have."""
+        return self.to / self.version
+
+    @property
+    def source(self) -> str:
+        """Name the version's folder in the storage as people know it."""
+        return self.location.shown(self.version)
 
 
 def bring(wanted: Wanted) -> Report:
@@ -41,49 +59,53 @@ def bring(wanted: Wanted) -> Report:
     Raises:
         FetchError: It cannot be done.
     """
-    version = uris.check_version(wanted.version)
-    target = wanted.to / version
-    source = wanted.location.shown(version)
-    present = _digest_if_present(target)
-    if present and wanted.digest and digest.of_files(present) == wanted.digest:
-        return _fetched(present, f"{source} was here already and has the digest asked for.")
+    uris.check_version(wanted.version)
+    if not wanted.shared:
+        return _use_or_fetch(wanted)
+    # A version comes by one rename, so that one with the digest asked for needs no lock.
+    with contextlib.suppress(OSError):
+        if report := _verified(wanted, present.read(wanted.target)):
+            return report
+    with lock.alone(wanted.to):
+        return _use_or_fetch(wanted)
+
+
+def _use_or_fetch(wanted: Wanted) -> Report:
+    here = present.read(wanted.target)
+    if report := _verified(wanted, here):
+        return report
     storage = Storage(wanted.location)
-    listed = storage.list_version(version)
-    manifest = _check_complete(storage, listed, saved_model=wanted.saved_model)
-    if present and not wanted.digest and _same_sizes(present, listed):
-        return _fetched(present, f"{source} was here already.")
+    listed = storage.list_version(wanted.version)
+    manifest = _check_complete(wanted, storage, listed)
+    if here and not wanted.digest and here.came_from(listed):
+        return here.told(f"{wanted.source} was here already.")
     files = _bring(wanted, storage, listed, manifest)
-    return _fetched(files, f"Fetched {source}.")
+    size = sum(file.size for file in files.values())
+    return present.Version(files).told(f"Fetched {wanted.source}.", size)
 
 
-def _fetched(files: Mapping[str, FileDigest], message: str) -> Report:
-    contents = {name: file for name, file in files.items() if name not in digest.NO_CONTENTS}
-    size = sum(file.size for file in contents.values())
-    return Report(Code.FETCHED, message, digest.of_files(files), len(contents), size)
-
-
-def _digest_if_present(target: Path) -> dict[str, FileDigest] | None:
-    """Read what an earlier run left; only a folder with its marker was brought here whole."""
-    if not (target / completeness.MARKER).exists():
+def _verified(wanted: Wanted, here: present.Version | None) -> Report | None:
+    """Use what is here without a look at the storage, if it is what the digest says."""
+    if here is None or not wanted.digest or here.digest != wanted.digest:
         return None
-    return download.digest_folder(target)
-
-
-def _same_sizes(present: Mapping[str, FileDigest], listed: Mapping[str, RemoteFile]) -> bool:
-    here = {name: file.size for name, file in present.items() if name not in digest.NO_CONTENTS}
-    there = {name: file.size for name, file in listed.items() if name not in digest.NO_CONTENTS}
-    return here == there
+    return here.told(f"{wanted.source} was here already and has the digest asked for.")
 
 
 def _check_complete(
-    storage: Storage, listed: Mapping[str, RemoteFile], *, saved_model: bool
+    wanted: Wanted, storage: Storage, listed: Mapping[str, RemoteFile]
 ) -> bytes | None:
     """Make sure that everything is there, and return the manifest."""
+    if wanted.platform and (foreign := completeness.what_is_foreign(listed)):
+        raise FetchError(
+            Code.MODEL_UNUSABLE,
+            f"The version is not of the platform {wanted.platform}, which is asked for: it holds "
+            f"{foreign} and no saved_model.pb.",
+        )
     manifest = storage.manifest(listed)
     sizes = {name: file.size for name, file in listed.items()}
-    if lack := completeness.what_is_missing(sizes, manifest, saved_model=saved_model):
+    if lack := completeness.what_is_missing(sizes, manifest, saved_model=wanted.saved_model):
         raise FetchError(Code.INCOMPLETE, f"The version is not complete: {lack}")
-    if saved_model and not any(graph in listed for graph in completeness.GRAPHS):
+    if wanted.saved_model and not completeness.has_graph(listed):
         raise FetchError(
             Code.MODEL_UNUSABLE, "The version says that it is complete and has no saved_model.pb."
         )
@@ -95,7 +117,7 @@ def _bring(
 ) -> dict[str, FileDigest]:
     """Download beside the target, verify, and put it into place by one rename."""
     size = sum(file.size for file in listed.values())
-    target = wanted.to / wanted.version
+    target = wanted.target
     temporary = _make_temporary(wanted.to, wanted.version, size)
     try:
         _log.info("Fetching %d files with %d bytes.", len(listed), size)
@@ -103,10 +125,13 @@ def _bring(
         _check_unchanged(listed, storage.list_version(wanted.version))
         _check_manifest(files, manifest)
         _check_contents(files, temporary, wanted.digest)
-        (temporary / completeness.MARKER).touch()
+        present.mark(temporary, files, listed)
         _move(temporary, target)
-    except OSError as error:
-        raise classify(error, f"Writing to {target}") from error
+    except (OSError, FetchError) as error:
+        failure = classify(error, f"Writing to {target}")
+        if failure.code is Code.NO_SPACE:
+            failure.message = f"{wanted.to} became full; the version needs {size} bytes."
+        raise failure from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return files
@@ -166,9 +191,13 @@ def _check_contents(files: Mapping[str, FileDigest], folder: Path, expected: str
 
 
 def _move(temporary: Path, target: Path) -> None:
-    """Put a version into place; what stands there is replaced, as it is not what was asked for."""
+    """
+    Put a version into place; what stands there is replaced, as it is not what was asked for.
+
+    Servers in other pods may be looking, so that its place is empty for no longer than it must.
+    """
+    aside = target.with_name(f"{temporary.name}.old")
     if target.exists():
-        aside = target.with_name(f"{temporary.name}.old")
         target.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
     os.replace(temporary, target)  # noqa: PTH105 - atomic, and says so
+    shutil.rmtree(aside, ignore_errors=True)

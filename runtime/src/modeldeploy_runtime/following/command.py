@@ -18,6 +18,7 @@ from typing import Any
 from modeldeploy_runtime import flags
 from modeldeploy_runtime.fetching.command import Judge
 from modeldeploy_runtime.fetching.command import Request as Fetch
+from modeldeploy_runtime.fetching.version import PLATFORMS
 from modeldeploy_runtime.flags import Duration, flag
 from modeldeploy_runtime.following.folder import Folder
 from modeldeploy_runtime.telemetry import logs
@@ -41,6 +42,7 @@ class Request:
     to: str
     port: int = flag(8505, "Where GET /versions tells what came of them; 0 for nowhere.", least=0)
     poll: Duration = flag(Duration(1), "How often the list is looked at.")
+    platform: str = flag("", "What the files must be of.", choices=("", *PLATFORMS))
     pvc_root: str = "/pvc"
     log_format: str = "plain"
 
@@ -49,7 +51,8 @@ def run(arguments: Sequence[str], judge: Judge) -> int:
     """Follow the list until the process is ended."""
     request = flags.parse(arguments, Request)
     logs.set_up(request.log_format)
-    fetch = Fetch(request.uri, "", request.to, pvc_root=request.pvc_root)
+    root, platform = request.pvc_root, request.platform
+    fetch = Fetch(request.uri, "", request.to, pvc_root=root, platform=platform)
     folder = Folder(Path(request.wanted), fetch, judge, time.monotonic)
     folder.clear()
     if request.port:

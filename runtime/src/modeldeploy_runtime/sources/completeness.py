@@ -8,13 +8,18 @@ half-way; names and sizes must besides be the same in two listings, for which th
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Container, Mapping
 
 MARKER = "_SUCCESS"
 MANIFEST = "modeldeploy-manifest.json"
 GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
 INDEX = "variables/variables.index"
 
+# What a SavedModel may hold besides, and what tells nothing: hidden and half-written files, notes.
+_OF_A_SAVED_MODEL = re.compile(
+    r"(saved_model\.|variables/|assets(\.extra)?/|debug/|fingerprint\.pb|keras_metadata\.pb)"
+    r"|(.*/)?\.|README|LICENSE|.*\.md$"
+)
 _SHARD = re.compile(r"variables/variables\.data-(\d{5})-of-(\d{5})")
 
 
@@ -38,6 +43,21 @@ def manifest_digests(text: bytes) -> dict[str, str]:
     return {str(name): str(entry["sha256"]) for name, entry in files.items() if "sha256" in entry}
 
 
+def has_graph(names: Container[str]) -> bool:
+    """Tell whether the file that makes a SavedModel is there."""
+    return any(graph in names for graph in GRAPHS)
+
+
+def what_is_foreign(names: Collection[str]) -> str | None:
+    """Name a file by which a version is another kind of model than a SavedModel, or ``None``."""
+    if has_graph(names):
+        return None
+    known = {MARKER, MANIFEST}
+    return next(
+        (n for n in sorted(names) if n not in known and not _OF_A_SAVED_MODEL.match(n)), None
+    )
+
+
 def what_is_missing(
     sizes: Mapping[str, int], manifest: bytes | None = None, *, saved_model: bool = True
 ) -> str | None:
@@ -56,7 +76,7 @@ def what_is_missing(
             return str(error)
     if not saved_model:
         return None if sizes else "It holds no files."
-    if not any(graph in sizes for graph in GRAPHS):
+    if not has_graph(sizes):
         return "It holds no saved_model.pb."
     return _missing_variables(sizes)
 

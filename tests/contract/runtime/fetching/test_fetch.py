@@ -321,3 +321,20 @@ def test_fetch_does_not_load_tensorflow() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert result.stdout.strip() == b"[]"
+
+
+def test_the_platform_that_is_asked_for(models: Path, tmp_path: Path) -> None:
+    """
+    Files of another kind fail for good where a platform is asked for; half of one may still come.
+    """
+    source, asked = tmp_path / "source", "--platform=tensorflow"
+    shutil.copytree(models / HALF / "2", source / "2")
+    assert _fetch(tmp_path, str(source), "2", asked).status == 0
+    shutil.rmtree(tmp_path / "2")
+    (source / "2" / "saved_model.pb").unlink()
+    assert _fetch(tmp_path, str(source), "2", asked).report["code"] == "Incomplete"
+    (source / "2" / "model.onnx").write_bytes(b"onnx")
+    outcome = _fetch(tmp_path, str(source), "2", asked)
+    assert (outcome.report["code"], outcome.status) == ("ModelUnusable", 2)
+    assert "model.onnx" in outcome.report["message"]
+    assert _fetch(tmp_path, str(source)).report["code"] == "Incomplete"

@@ -65,3 +65,24 @@ def test_unreadable_manifest(text: bytes) -> None:
     lack = completeness.what_is_missing(GRAPH, text)
     assert lack is not None
     assert lack.startswith("modeldeploy-manifest.json cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("names", "foreign"),
+    [
+        ([], None),
+        (["saved_model.pb", "model.onnx"], None),
+        (
+            ["variables/variables.index", "assets/vocab.txt", "assets.extra/a", "fingerprint.pb"],
+            None,
+        ),
+        ([".saved_model.pb.x1", "saved_model.pb.part", "README.md", "_SUCCESS"], None),
+        (["variables/variables.index", "model.onnx"], "model.onnx"),
+        (["weights/0.bin", "_SUCCESS"], "weights/0.bin"),
+    ],
+)
+def test_what_is_of_another_platform(names: list[str], foreign: str | None) -> None:
+    """
+    Files that no SavedModel has tell another kind of model, unless its graph is there as well.
+    """
+    assert completeness.what_is_foreign(names) == foreign

@@ -1,0 +1,1 @@
+"""A folder that fetches in several pods share."""
