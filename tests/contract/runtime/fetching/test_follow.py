@@ -3,6 +3,7 @@
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -85,6 +86,7 @@ def _pair(models: Path, folder: Path) -> Iterator[Pair]:
     port, list_file = free_port(), folder / "versions.json"
     where = [f"--uri=file://{models}/{HALF}", f"--to={served}", f"--wanted={list_file}"]
     program = [sys.executable, "-m", "modeldeploy_runtime", "follow", *where, f"--port={port}"]
+    program.append("--platform=tensorflow")
     flags = [f"--model_config_file={config}", "--file_system_poll_wait_seconds=1"]
     with running(folder, *flags, "--max_num_load_retries=0") as server:
         pair = Pair(server, list_file, port)
@@ -150,3 +152,17 @@ def test_what_cannot_be_fetched_is_told_and_leaves_the_rest_alone(
             pair.want({"version": FIRST}, {"version": "2"})
             pair.server.wait_state(HALF, 2, "AVAILABLE")
         assert pair.failed == []
+
+
+def test_files_of_another_platform_fail_for_good(models: Path, tmp_path: Path) -> None:
+    """
+    The platform that is asked for holds for every version of the list.
+    """
+    source = tmp_path / "source"
+    shutil.copytree(models / HALF, source / HALF)
+    (source / HALF / "7").mkdir()
+    (source / HALF / "7" / "model.onnx").write_bytes(b"onnx")
+    with _pair(source, tmp_path) as pair:
+        pair.want({"version": FIRST}, {"version": "7"})
+        pair.server.wait(partial(pair.is_told, "7", "ModelUnusable"), "ModelUnusable")
+        assert pair.told()["held"] == [FIRST]

@@ -89,7 +89,7 @@ def test_reports_fit(message: str, code: Code, warning: str) -> None:
     """
     A report of any failure fits the place that Kubernetes keeps for it.
     """
-    report = Report(code, message, "sha256:" + "0" * 64, 10**6, 10**15, warning)
+    report = Report(code, message, "sha256:" + "0" * 64, 10**6, 10**15, 10**15, warning)
     text = report.to_json()
     assert len(text.encode()) <= MAX_BYTES
     written = json.loads(text)
@@ -116,6 +116,7 @@ def test_reports_fit(message: str, code: Code, warning: str) -> None:
         (Code.INCOMPLETE, False, 1),
         (Code.STORAGE_UNAVAILABLE, False, 1),
         (Code.NO_SPACE, False, 1),
+        (Code.CACHE_UNUSABLE, False, 1),
     ],
 )
 def test_codes(
