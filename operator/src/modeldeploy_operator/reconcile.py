@@ -92,7 +92,7 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     decision = decide(wanted, memory, seen, now)
     interfaces, decision = await learn(tools.probe, owner, spec, decision, observed)
     records = (observed.kept, observed.digests, 0, observed.reach, interfaces, following)
-    ground = Ground(owner, spec, tools.images, *records)
+    ground = Ground(owner, spec, tools.images, *records, observed.clearing)
     manifests = plan.build_plan(decision, plan.complete(ground, wanted.revision, decision, seen))
     trouble = await _find_trouble(tools, owner, manifests, observed.children)
     status = reporting.status_of(body, decision, wanted, seen, now, trouble)
@@ -104,7 +104,7 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
         await tools.recorder.tell(body, (trouble,))
     if trouble and trouble.reason == NAME_TAKEN:
         raise NameTakenError(trouble.message)
-    await tools.recorder.tell(body, (*decision.notes, *found))
+    await tools.recorder.tell(body, (*decision.notes, *found, *observed.clearing.notes(owner)))
     await tools.shadowing.prepare(owner, manifests, observed)
     await tools.applier.apply(owner, manifests, observed.children)
     await tools.shadowing.follow(owner, spec.model_name(name), wanted, decision.memory, observed)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import s3fs
 
 from modeldeploy_runtime.servables.ids import version_number
 from testkit.asking import Asker
@@ -25,61 +24,14 @@ from testkit.cluster import (
     play,
     until,
 )
+from testkit.shelves import Shelf, make_claim, make_shelf, remove_claim
 from testkit.traffic import Traffic
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(540)]
 
 QUICK = {"steps": [{"weight": 50, "hold": "1s"}], "progressDeadline": "60s"}
 STEPS = [{"weight": 10, "hold": "5s"}, {"weight": 50, "hold": "5s"}]
-SOURCE = f"models/{MODEL}"
 SOON = {"pollInterval": "1s", "settlePeriod": "2s"}
-
-
-class Shelf:
-    """
-    A base path of the test's own in the cluster's store.
-    """
-
-    def __init__(self, address: str, name: str) -> None:
-        self.uri = f"s3://models/{name}"
-        self._path = f"models/{name}"
-        self._store = s3fs.S3FileSystem(
-            key="modeldeploy",
-            secret="modeldeploy-demo",  # noqa: S106 - the demo store's own, in examples/s3
-            client_kwargs={"endpoint_url": f"http://{address}:7070"},
-            use_listings_cache=False,
-        )
-        if self._store.exists(self._path):
-            self._store.rm(self._path, recursive=True)
-
-    async def put(self, version: int | str, source: int, *, lacking: str = "") -> None:
-        """
-        Upload a version, all but the files whose names hold a word.
-        """
-        await asyncio.to_thread(self._put, version, source, lacking)
-
-    def _put(self, version: int | str, source: int, lacking: str) -> None:
-        root = f"{SOURCE}/{source}"
-        for path in self._store.find(root):
-            if not lacking or lacking not in path:
-                target = path.replace(root, f"{self._path}/{version}", 1)
-                self._store.pipe(target, self._store.cat(path))
-
-    def copy(self, source: int, target: Path) -> None:
-        """
-        Download one of the cluster's versions.
-        """
-        root = f"{SOURCE}/{source}"
-        for path in self._store.find(root):
-            file = target / path.removeprefix(root).lstrip("/")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(self._store.cat(path))
-
-
-async def _shelf(name: str) -> Shelf:
-    where = "--output=jsonpath={.spec.clusterIP}"
-    address = await kubectl("get", "service", "s3", where)
-    return await asyncio.to_thread(Shelf, address, name)
 
 
 async def _follow(
@@ -100,7 +52,7 @@ def test_new_versions_are_found_and_promoted() -> None:
     """
 
     async def scenario(cluster: Cluster) -> None:
-        shelf = await _shelf("follow")
+        shelf = await make_shelf("follow")
         deployed = await _follow(cluster, shelf, "follow")
         await deployed.until_condition("Following", "False", "NoVersion")
         await deployed.until_condition("Ready", "False", "AwaitingVersion")
@@ -145,7 +97,7 @@ def test_a_version_that_failed_is_not_tried_again() -> None:
     """
 
     async def scenario(cluster: Cluster) -> None:
-        shelf = await _shelf("broken-latest")
+        shelf = await make_shelf("broken-latest")
         await shelf.put(1, 1)
         deployed = await _follow(cluster, shelf, "broken-latest")
         await deployed.until_stable(1)
@@ -169,28 +121,6 @@ def test_a_version_that_failed_is_not_tried_again() -> None:
     play(scenario)
 
 
-async def _claim(name: str, folder: Path) -> None:
-    """
-    Make a claim whose volume is a folder of this machine.
-    """
-    ways, size = ["ReadWriteMany"], {"storage": "1Gi"}
-    place: dict[str, Any] = {"accessModes": ways, "storageClassName": ""}
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {**place, "capacity": size, "hostPath": {"path": str(folder)}},
-    }
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name},
-        "spec": {**place, "volumeName": name, "resources": {"requests": size}},
-    }
-    for body in (volume, claim):
-        await kubectl("apply", "-f", "-", stdin=json.dumps(body))
-
-
 @pytest.mark.long
 def test_a_claim_is_followed_step_by_step(tmp_path: Path) -> None:
     """
@@ -200,10 +130,10 @@ def test_a_claim_is_followed_step_by_step(tmp_path: Path) -> None:
     async def scenario(cluster: Cluster) -> None:
         for folder in (tmp_path, *tmp_path.parents[:2]):
             folder.chmod(0o755)
-        shelf, models = await _shelf("claimed"), tmp_path / "models"
+        shelf, models = await make_shelf("claimed"), tmp_path / "models"
         await asyncio.to_thread(shelf.copy, 1, models / "1")
         name = "latest-claim"
-        await _claim(name, tmp_path)
+        await make_claim(name, tmp_path)
         rollout = {"steps": STEPS, "progressDeadline": "60s"}
         body = manifest("claimed", "latest", rollout=rollout)
         body["spec"]["model"] = {"name": MODEL, "uri": f"pvc://{name}/models", "version": "latest"}
@@ -219,8 +149,7 @@ def test_a_claim_is_followed_step_by_step(tmp_path: Path) -> None:
         assert traffic.seen.failures == []
         assert set(traffic.seen.versions["rest"]) == {"1", "2"}
         await deployed.delete()
-        await kubectl("delete", "persistentvolumeclaim", name)
-        await kubectl("delete", "persistentvolume", name)
+        await remove_claim(name)
 
     play(scenario)
 
@@ -233,7 +162,7 @@ def test_a_date_is_a_version_that_is_followed_and_pinned() -> None:
     first, second = "2024-11-05T10-00", "2024-12-01T08-00"
 
     async def scenario(cluster: Cluster) -> None:
-        shelf = await _shelf("dated")
+        shelf = await make_shelf("dated")
         await shelf.put(first, 1)
         also: dict[str, Any] = {"keepVersions": 1}
         deployed = await _follow(cluster, shelf, "dated", also)
@@ -282,7 +211,7 @@ def test_a_storage_that_is_away_changes_nothing() -> None:
     """
 
     async def scenario(cluster: Cluster) -> None:
-        shelf = await _shelf("away")
+        shelf = await make_shelf("away")
         await shelf.put(2, 2)
         deployed = await _follow(cluster, shelf, "away")
         before = await deployed.until_stable(2)

@@ -18,6 +18,8 @@ from modeldeploy_operator.evidence.counters import Instance, of_pod, of_router
 from modeldeploy_operator.evidence.routers import router_of
 from modeldeploy_operator.evidence.watchers import SILENT, findings_of
 from modeldeploy_operator.manifests import encryption
+from modeldeploy_operator.manifests.cache import clearing
+from modeldeploy_operator.manifests.cache.folder import place_in
 from modeldeploy_operator.manifests.entrance.routing import KEY, build_routing
 from modeldeploy_operator.manifests.template import build_pod_template
 from modeldeploy_operator.manifests.watcher import build_watcher
@@ -38,6 +40,7 @@ from modeldeploy_runtime import settings as runtime_settings
 from modeldeploy_runtime.fetching import command
 from modeldeploy_runtime.fetching import report as fetching
 from modeldeploy_runtime.fetching.errors import PERMANENT, Code
+from modeldeploy_runtime.fetching.shared import discard
 from modeldeploy_runtime.inspection import gate
 from modeldeploy_runtime.servables import ids
 from modeldeploy_runtime.telemetry.calls import Call
@@ -269,11 +272,15 @@ def test_the_server_takes_the_flags_that_it_gets() -> None:
     assert not settings.enable_reload_config_request
 
 
-def _fetcher(tmp_path: Path) -> list[str]:
+CACHED = {"platform": "tensorflow", "cache": {"claimName": "shelf"}}
+
+
+def _fetcher(tmp_path: Path, **more: Any) -> list[str]:
     """
     Take the fetch container's arguments as the operator writes them, on folders of the test's own.
     """
-    spec = ModelDeploymentSpec.model_validate({"model": {"uri": "pvc://claim", "version": 1}})
+    model = {"uri": "pvc://claim", "version": 1, **more}
+    spec = ModelDeploymentSpec.model_validate({"model": model})
     template = build_pod_template(OWNER, spec, Revision("0a1b2c3d4e", "1"), IMAGES)
     version = tmp_path / "claim" / "1"
     version.mkdir(parents=True)
@@ -281,9 +288,16 @@ def _fetcher(tmp_path: Path) -> list[str]:
     (version / "_SUCCESS").touch()
     first, *arguments = template["spec"]["initContainers"][0]["args"]
     assert first == "fetch"
-    places = {"/models/mnist": str(tmp_path / "to"), "/dev/termination-log": str(tmp_path / "log")}
-    moved = [reduce(lambda text, place: text.replace(*place), places.items(), a) for a in arguments]
-    return [*moved, f"--pvc_root={tmp_path}"]
+    return [*_moved(arguments, tmp_path), f"--pvc_root={tmp_path}"]
+
+
+def _moved(arguments: list[str], tmp_path: Path) -> list[str]:
+    places = {
+        "/models/mnist": str(tmp_path / "to"),
+        "=/cache": f"={tmp_path}",
+        "/dev/termination-log": str(tmp_path / "log"),
+    }
+    return [reduce(lambda text, place: text.replace(*place), places.items(), a) for a in arguments]
 
 
 def test_the_fetch_takes_the_arguments_that_it_gets(tmp_path: Path) -> None:
@@ -295,6 +309,24 @@ def test_the_fetch_takes_the_arguments_that_it_gets(tmp_path: Path) -> None:
     digest = pods.digest_of([a_pod(first=(a_container("fetch", terminated=ended),))])
     assert digest is not None
     assert digest.startswith("sha256:")
+
+
+def test_what_was_fetched_into_a_cache_is_removed(tmp_path: Path) -> None:
+    """
+    The fetch and the Job take the arguments that they get, and mean the same folder.
+    """
+    assert command.run(_fetcher(tmp_path, **CACHED), gate.judge) == 0
+    folder = tmp_path / "modeldeploy-cache" / "mnist" / "0a1b2c3d4e"
+    assert (folder / "1" / "saved_model.pb").exists()
+    spec = ModelDeploymentSpec.model_validate({"model": {"uri": "s3://m", "version": 1, **CACHED}})
+    template = build_pod_template(OWNER, spec, Revision("0a1b2c3d4e", "1"), IMAGES)
+    place = place_in(template)
+    assert place
+    job = clearing.build_job(OWNER, IMAGES, "0a1b2c3d4e", place)
+    first, *arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert first == "discard"
+    assert discard.run(_moved(arguments, tmp_path)) == 0
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_the_watcher_takes_the_arguments_that_it_gets() -> None:

@@ -82,3 +82,24 @@ async def test_an_undo_brings_back_the_kept_pods(cluster: Cluster) -> None:
     assert cluster.status["stable"]["version"] == "1"
     assert cluster.told()["Promoted"] == "Undone"
     assert cluster.status["lastHandledAction"] == f"undo@{revision_of(1)}"
+
+
+async def test_a_pruned_revision_leaves_the_cache(cluster: Cluster) -> None:
+    """
+    The eleventh version's rollout removes the first one's folder; its record goes after the Job.
+    """
+    cached = {"uri": "s3://models/mnist", "cache": {"claimName": "shelf"}}
+    for version in range(1, 12):
+        cluster.want(version, model={**cached, "version": version})
+        await cluster.rest()
+    jobs = "/apis/batch/v1/namespaces/vision/jobs/"
+    [path] = [path for path in cluster.kube.objects if path.startswith(jobs)]
+    revision = path.removeprefix(f"{jobs}mnist-").removesuffix("-cache")
+    record = f"/apis/apps/v1/namespaces/vision/controllerrevisions/mnist-{revision}-1"
+    job = cluster.kube.objects[path]
+    assert record in cluster.kube.objects
+    ended = [{"type": "Failed", "status": "True", "message": "The claim is away."}]
+    cluster.kube.put(path, {**job, "status": {"conditions": ended}})
+    await cluster.rest()
+    assert not {record, path} & set(cluster.kube.objects)
+    assert cluster.events().count("CacheKept") == 1

@@ -13,11 +13,12 @@ from modeldeploy_operator.analysis.checks import Check
 from modeldeploy_operator.cluster import looking, sharing
 from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Key, key_of
 from modeldeploy_operator.cluster.port import GoneError, Kube, Manifest, Resource
-from modeldeploy_operator.evidence import pods, routers, watchers
+from modeldeploy_operator.evidence import clearing, pods, routers, watchers
 from modeldeploy_operator.evidence.counters import Look
 from modeldeploy_operator.evidence.gateway import carried, is_changing
 from modeldeploy_operator.evidence.probe import Probe
 from modeldeploy_operator.manifests import names
+from modeldeploy_operator.manifests.cache.clearing import Clearing
 from modeldeploy_operator.manifests.entrance.gateway import Reach
 from modeldeploy_operator.manifests.entrance.routing import parse_routing
 from modeldeploy_operator.manifests.names import Owner
@@ -48,6 +49,7 @@ class Observation:
     checking: Sequence[Manifest] = ()
     reach: Reach = field(default_factory=Reach)
     findings: Findings = watchers.SILENT
+    clearing: Clearing = field(default_factory=Clearing)
 
 
 async def observe(
@@ -93,13 +95,13 @@ async def observe(
     seen = carried(seen, owner, spec.traffic, (children, routable, by_revision), now)
     told = await watchers.ask(probe, _those(living, names.WATCHER))
     digests = inside.digests | _digests(owner, children, by_revision, kept)
-    routed, look = looking.routed(router_pods, asked), None
-    if checks:
-        of, alone = (by_revision, inside.versions), not spec.traffic.routed
-        look = await looking.look(probe, routed, of, checks, alone=alone)
+    routed, of = looking.routed(router_pods, asked), (by_revision, inside.versions)
+    alone = not spec.traffic.routed
+    look = await looking.look(probe, routed, of, checks, alone=alone) if checks else None
     seen_so = (seen, children, kept, digests, interfaces, _addresses(by_revision), routed, look)
     reach = Reach(routable, is_changing(owner, spec.traffic, children, seen))
-    return Observation(*seen_so, _those(living, names.CHECK), reach, told)
+    cleared = clearing.read(own, living, by_revision)
+    return Observation(*seen_so, _those(living, names.CHECK), reach, told, cleared)
 
 
 def _deployments(own: Iterable[Manifest]) -> dict[str, Manifest]:

@@ -18,6 +18,7 @@ SERVER = "server"
 ROUTER = "router"
 WATCHER = "watcher"
 CHECK = "check"
+CACHE = "cache"
 CHECK_LABEL = f"{GROUP}/check"
 ASKED_ANNOTATION = f"{GROUP}/asked"
 GRPC_PORT = 8500

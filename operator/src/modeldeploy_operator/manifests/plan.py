@@ -16,6 +16,8 @@ from modeldeploy_operator.manifests import (
     shared,
     watcher,
 )
+from modeldeploy_operator.manifests.cache import clearing
+from modeldeploy_operator.manifests.cache.clearing import Clearing
 from modeldeploy_operator.manifests.entrance import gateway, router, routing
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.template import Images, build_pod_template
@@ -56,6 +58,7 @@ class Ground:
         reach: By what clients can come in now.
         interfaces: Revision to what it is compared with, for those that are.
         following: The version that `latest` stands for; None where the spec names a version.
+        clearing: What was seen of revisions that leave a cache.
 
     """
 
@@ -68,6 +71,7 @@ class Ground:
     reach: gateway.Reach = field(default_factory=gateway.Reach)
     interfaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     following: Following | None = None
+    clearing: Clearing = field(default_factory=Clearing)
 
 
 def complete(ground: Ground, wanted: Revision, decision: Decision, seen: Snapshot) -> Ground:
@@ -136,13 +140,7 @@ def build_plan(decision: Decision, ground: Ground) -> tuple[Manifest, ...]:
         built = routing.build_routing(owner, model, decision.routing, ground.generation, versions)
         built = shared.lead(owner, built, decision.shared) if decision.shared else built
         manifests.append(encryption.lead(built, _encrypted(decision, ground)))
-    for revision in _kept(decision, ground):
-        record = ground.kept[revision]
-        manifests.append(
-            pool.build_controller_revision(owner, revision, record.number, record.data)
-        )
-        if revision in ground.digests:
-            manifests.append(pool.build_digest(owner, revision, ground.digests[revision]))
+    manifests += _records(decision, ground)
     manifests += _pools(decision, ground)
     manifests += _shared(decision, ground)
     manifests += _optional(decision, ground)
@@ -170,6 +168,29 @@ def _encrypted(decision: Decision, ground: Ground) -> set[str]:
         for name, home in homes.items()
         if home in ground.kept and encryption.is_offered(ground.kept[home].data["template"])
     }
+
+
+def _records(decision: Decision, ground: Ground) -> list[Manifest]:
+    """
+    Build the records of revisions, and the Jobs that remove from a cache what is kept no longer.
+    """
+    owner, seen = ground.owner, ground.clearing
+    kept = _kept(decision, ground)
+    templates = {name: record.data["template"] for name, record in ground.kept.items()}
+    leaving = clearing.leaving(templates, kept, seen)
+    manifests: list[Manifest] = []
+    for revision in (*kept, *leaving):
+        record = ground.kept[revision]
+        manifests.append(
+            pool.build_controller_revision(owner, revision, record.number, record.data)
+        )
+        if revision in ground.digests:
+            manifests.append(pool.build_digest(owner, revision, ground.digests[revision]))
+    return manifests + [
+        clearing.build_job(owner, ground.images, revision, place)
+        for revision, place in leaving.items()
+        if revision not in seen.busy
+    ]
 
 
 def _pools(decision: Decision, ground: Ground) -> list[Manifest]:

@@ -62,6 +62,7 @@ def build_template(
         f"--to=/models/{model}",
         f"--wanted={FOLDER}/{LIST}",
         f"--port={names.FOLLOW_PORT}",
+        *([f"--platform={spec.model.platform}"] if spec.model.platform else []),
     ]
     del fetch["env"]
     fetch["resources"] = FOLLOWER

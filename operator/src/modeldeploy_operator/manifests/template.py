@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from modeldeploy_operator.manifests import encryption, names, shadow
+from modeldeploy_operator.manifests.cache import folder
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.pool import METADATA
 from modeldeploy_operator.resource.model_spec import Signatures
@@ -67,17 +68,16 @@ def build_pod_template(
     server sees a local path.
     """
     claim = claim_of(spec.model.uri)
-    volumes: list[dict[str, Any]] = [
-        {"name": "models", "emptyDir": {}},
-        {"name": "tmp", "emptyDir": {}},
-    ]
+    volumes = [folder.volume(spec.model.cache), {"name": "tmp", "emptyDir": {}}]
     if spec.model.signatures.compatibility != "Off":
         described = {"name": owner.interface(revision.revision), "optional": True}
         volumes.append({"name": "interface", "configMap": described})
-    if claim:
+    if claim and not _is_cache(spec, claim):
         source = {"claimName": claim, "readOnly": True}
         volumes.append({"name": "claim", "persistentVolumeClaim": source})
     security = pod_security()
+    if spec.model.cache:
+        security |= folder.FOR_CLAIMS
     if spec.server.image is None:
         security["runAsUser"] = USER
         token = {"secretName": owner.control, "defaultMode": 0o440}
@@ -99,7 +99,7 @@ def build_pod_template(
                 }
             ],
             "initContainers": [_fetcher(owner, spec, revision, images)],
-            "containers": [_server(owner, spec, images)],
+            "containers": [_server(owner, spec, revision, images)],
             "volumes": volumes,
         },
     }
@@ -127,27 +127,37 @@ def claim_of(uri: str) -> str | None:
     return parts.netloc if parts.scheme == "pvc" else None
 
 
+def _is_cache(spec: ModelDeploymentSpec, claim: str) -> bool:
+    """
+    Tell whether a claim is the cache as well: a pod gets no volume twice.
+    """
+    return spec.model.cache is not None and spec.model.cache.claim_name == claim
+
+
 def _fetcher(
     owner: Owner, spec: ModelDeploymentSpec, revision: Revision, images: Images
 ) -> dict[str, Any]:
     model, claim = spec.model, claim_of(spec.model.uri)
     mounts: list[dict[str, Any]] = [
-        {"name": "models", "mountPath": "/models"},
+        folder.filled(model.cache),
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
     ]
     if model.signatures.compatibility != "Off":
         mounts.append({"name": "interface", "mountPath": INTERFACE_PATH, "readOnly": True})
     if claim:
-        mounts.append({"name": "claim", "mountPath": f"/pvc/{claim}", "readOnly": True})
+        volume = folder.VOLUME if _is_cache(spec, claim) else "claim"
+        mounts.append({"name": volume, "mountPath": f"/pvc/{claim}", "readOnly": True})
     args = [
         "fetch",
         f"--uri={model.uri}",
         f"--version={model.version}",
-        f"--to=/models/{spec.model_name(owner.name)}",
+        *folder.target(owner, spec.model_name(owner.name), revision.revision, model.cache),
         "--termination-log=/dev/termination-log",
     ]
     if model.digest:
         args.append(f"--digest={model.digest}")
+    if model.platform:
+        args.append(f"--platform={model.platform}")
     args += _demands(model.signatures)
     container: dict[str, Any] = {
         "name": "fetch",
@@ -190,7 +200,9 @@ def _demands(signatures: Signatures) -> list[str]:
     ]
 
 
-def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str, Any]:
+def _server(
+    owner: Owner, spec: ModelDeploymentSpec, revision: Revision, images: Images
+) -> dict[str, Any]:
     model = spec.model_name(owner.name)
     ours = spec.server.image is None
     ready = {"httpGet": {"path": "/readyz", "port": "rest"}}
@@ -221,7 +233,7 @@ def _server(owner: Owner, spec: ModelDeploymentSpec, images: Images) -> dict[str
         # What the server said last is the message of its failure.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
-            {"name": "models", "mountPath": "/models", "readOnly": True},
+            folder.served(owner, model, revision.revision, spec.model.cache),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
         ],
     }

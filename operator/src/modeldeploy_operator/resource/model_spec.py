@@ -61,6 +61,22 @@ SignatureName = Annotated[
 ]
 
 
+class Cache(Part):
+    """
+    A volume that the pods share.
+    """
+
+    claim_name: str = Field(
+        description="A PersistentVolumeClaim of this namespace that the pods may write; where they "
+        "run on several nodes it must be ReadWriteMany.",
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+    )
+
+
+Platform = Literal["tensorflow"]
+
+
 class Signatures(Part):
     """
     What is asked of a version's signatures before it gets any traffic.

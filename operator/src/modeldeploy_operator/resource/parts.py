@@ -1,5 +1,5 @@
 """
-What the parts of the object are made of: their base, rules, durations.
+What the parts of the object are made of: their base, rules, durations, shares, quantities.
 """
 
 import re
@@ -78,6 +78,28 @@ Percent = Annotated[
                     "self.matches('^(100|[0-9]{1,2}(\\\\.[0-9]{1,2})?)%$')",
                     'this must be a percentage from 0 to 100 such as 10 or "0.5%", in hundredths '
                     "of a percent at the finest",
+                )
+            ],
+        }
+    ),
+]
+
+
+Quantities = Annotated[
+    dict[str, int | str],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 16,
+            "additionalProperties": {
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "maxLength": 32,
+                "x-kubernetes-int-or-string": True,
+            },
+            "x-kubernetes-validations": [
+                rule_of(
+                    "self.all(name, isQuantity(string(self[name])))",
+                    "a resource must be a quantity such as 500m, 2 or 1Gi",
                 )
             ],
         }

@@ -38,7 +38,9 @@ def ingredients(spec: ModelDeploymentSpec, object_name: str) -> dict[str, Any]:
                     "uri": model.uri,
                     "version": str(model.version),
                     "digest": model.digest,
+                    "platform": model.platform,
                     "secretName": model.secret_name,
+                    "cache": {"claimName": model.cache.claim_name} if model.cache else None,
                 },
                 "resources": {
                     "requests": {k: str(v) for k, v in spec.resources.requests.items()},

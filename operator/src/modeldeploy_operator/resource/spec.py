@@ -9,7 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from modeldeploy_operator.resource.model_spec import FOREIGN_RULES, MODEL_RULES, Signatures, Version
+from modeldeploy_operator.resource.model_spec import (
+    FOREIGN_RULES,
+    MODEL_RULES,
+    Cache,
+    Platform,
+    Signatures,
+    Version,
+)
 from modeldeploy_operator.resource.optional.gateway_spec import (
     GATEWAY_RULES,
     WITHOUT_ROUTERS,
@@ -17,7 +24,7 @@ from modeldeploy_operator.resource.optional.gateway_spec import (
     Provider,
 )
 from modeldeploy_operator.resource.optional.scaling_spec import CPU_RULE, Autoscaling
-from modeldeploy_operator.resource.parts import Duration, Part, rule_of
+from modeldeploy_operator.resource.parts import Duration, Part, Quantities, rule_of
 from modeldeploy_operator.resource.rollout_spec import Rollout
 from modeldeploy_operator.resource.strategy_spec import IN_PLACE_RULES
 from modeldeploy_operator.resource.traffic_spec import (
@@ -30,27 +37,6 @@ from modeldeploy_operator.resource.traffic_spec import (
     Sticky,
     Tls,
 )
-
-Quantities = Annotated[
-    dict[str, int | str],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": 16,
-            "additionalProperties": {
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "maxLength": 32,
-                "x-kubernetes-int-or-string": True,
-            },
-            "x-kubernetes-validations": [
-                rule_of(
-                    "self.all(name, isQuantity(string(self[name])))",
-                    "a resource must be a quantity such as 500m, 2 or 1Gi",
-                )
-            ],
-        }
-    ),
-]
 
 
 class Model(Part):
@@ -88,6 +74,11 @@ class Model(Part):
         description="What the version must contain; another digest fails as ContentChanged.",
         pattern=r"^sha256:[0-9a-f]{64}$",
     )
+    platform: Platform | None = Field(
+        None,
+        description="The kind of model that every version must be; found out from the files if it "
+        "is left out. Files of another kind fail before any traffic.",
+    )
     poll_interval: Duration = Field(
         "1m", description="How often latest looks for new versions in the storage."
     )
@@ -103,6 +94,10 @@ class Model(Part):
         "container that fetches the model and the watcher of latest get it.",
         min_length=1,
         max_length=253,
+    )
+    cache: Cache | None = Field(
+        None,
+        description="A volume that the pods share, into which each revision is fetched once.",
     )
     keep_versions: int = Field(
         0,

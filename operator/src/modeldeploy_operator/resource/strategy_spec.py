@@ -105,6 +105,11 @@ IN_PLACE_RULES = [
         "and no others; leave model.keepVersions and model.alsoServe out",
     ),
     rule_of(
+        f"!{_IN_PLACE} || !has(self.model.cache)",
+        "the pods of rollout.strategy InPlace keep their versions in volumes of their own; leave "
+        "model.cache out, or take another strategy",
+    ),
+    rule_of(
         f"!{_IN_PLACE} || !(has(self.traffic) && has(self.traffic.provider) && "
         "self.traffic.provider == 'Gateway')",
         "a Gateway cannot tell two versions in one pod apart: take traffic.provider Router, with "

@@ -39,35 +39,42 @@ def measure(
         if labels.get(names.REVISION_LABEL) != revision or check not in parts:
             continue
         asked = job["metadata"].get("annotations", {}).get(names.ASKED_ANNOTATION, "")
-        mine = [pod for pod in own if _is_of(pod, job)]
+        mine = [pod for pod in own if is_of(pod, job)]
         found[check] = _of(asked, job, mine, parts[check])
     return found
 
 
-def _is_of(pod: Manifest, job: Manifest) -> bool:
+def is_of(pod: Manifest, job: Manifest) -> bool:
+    """
+    Tell whether a pod is of a Job.
+    """
     references = pod["metadata"].get("ownerReferences", [])
     return any(ref["uid"] == job["metadata"].get("uid") for ref in references)
 
 
 def _of(asked: str, job: Manifest, pods: list[Manifest], part: ExternalPart) -> Measurement:
     name = job["metadata"]["name"]
-    ended = {
-        condition["type"]: condition
-        for condition in job.get("status", {}).get("conditions") or []
-        if condition["status"] == "True"
-    }
+    ended = conditions(job)
     failure = ended.get("Failed", {})
     if failure.get("reason") == _OUT_OF_TIME:
         return Measurement(asked, problem=f"The Job {name} did not end within its timeout.")
     if "Complete" in ended or failure:
         if isinstance(part, Replay):
             return _replayed(asked, name, pods, part)
-        told = _last_words(pods) or failure.get("message", "it ended without a word.")
+        told = last_words(pods) or failure.get("message", "it ended without a word.")
         return Measurement(asked, value=0.0 if failure else 1.0, message=told)
     trouble = next(filter(None, map(serving.failure_of, pods)), None)
     if trouble:
         return Measurement(asked, problem=f"The Job {name} does not run: {trouble.message}")
     return Measurement(asked, pending=f"The Job {name} is under way.")
+
+
+def conditions(job: Manifest) -> dict[str, Mapping[str, Any]]:
+    """
+    Read the conditions of a Job that hold, by their type.
+    """
+    found = job.get("status", {}).get("conditions") or []
+    return {condition["type"]: condition for condition in found if condition["status"] == "True"}
 
 
 def _ended(pods: list[Manifest]) -> list[Mapping[str, Any]]:
@@ -83,7 +90,10 @@ def _ended(pods: list[Manifest]) -> list[Mapping[str, Any]]:
     return sorted(ended, key=lambda end: str(end.get("finishedAt") or ""), reverse=True)
 
 
-def _last_words(pods: list[Manifest]) -> str:
+def last_words(pods: list[Manifest]) -> str:
+    """
+    Say what a container said last that failed; nothing if none did.
+    """
     for end in _ended(pods):
         if end.get("exitCode") != 0:
             told = " ".join((end.get("message") or "").split())
