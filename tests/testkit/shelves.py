@@ -66,8 +66,9 @@ async def make_shelf(name: str) -> Shelf:
 
 async def make_claim(name: str, folder: Path) -> None:
     """
-    Make a claim whose volume is a folder of this machine.
+    Make a claim whose volume is a folder of this machine; one that a failed test left goes before.
     """
+    await kubectl("delete", "persistentvolume", name, "--ignore-not-found")
     ways, size = ["ReadWriteMany"], {"storage": "1Gi"}
     place: dict[str, Any] = {"accessModes": ways, "storageClassName": ""}
     volume = {
