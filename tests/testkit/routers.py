@@ -6,9 +6,11 @@ ports that a pod has.
 """
 
 import contextlib
+import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -259,6 +261,16 @@ class Bench:
         """
         slot: dict[str, Any] = self.status()["slots"].get(name, {})
         return slot
+
+    def stat(self) -> list[dict[str, str]]:
+        """
+        Ask HAProxy for its counters, as nobody else may.
+        """
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.folder / "run" / "haproxy.sock"))
+            connection.sendall(b"show stat\n")
+            text = b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+        return list(csv.DictReader(text.removeprefix("# ").splitlines()))
 
     def confirmed(self, generation: int) -> None:
         """

@@ -122,3 +122,21 @@ async def test_status_and_metadata_are_stables(
         "/tensorflow.serving.PredictionService/GetModelMetadata",
     ):
         assert b'"version": "1"' in await rpc.call(method)
+
+
+async def test_connections_to_servers_are_used_again(router: Bench, rest: RestClient) -> None:
+    """
+    A client's requests over REST open no connection each, to neither server.
+    """
+    router.route(routing(1))
+    router.start()
+    tally = Tally()
+    for _ in range(100):
+        await rest.predict(tally)
+    assert tally.total == 100
+    assert set(tally.addresses) == set(STABLE)
+    rows = [
+        row for row in router.stat() if row["pxname"] == "rest_a" and row["svname"][:3] == "ip-"
+    ]
+    assert len(rows) == 2
+    assert sum(int(row["connect"]) for row in rows) <= 4

@@ -82,6 +82,8 @@ def server_arguments(
     options = f"{trust.arguments} {SERVER_OPTIONS[kind]}" if trust else SERVER_OPTIONS[kind]
     place = f"{host}:{ports[protocol]}"
     if protocol == "rest":
-        return f"{place} {options}"
+        # HAProxy closes an idle connection at once to a server that was added while it runs, unless
+        # it is told to keep some. Over HTTP/2 it cannot be told (ADR 0004).
+        return f"{place} pool-max-conn -1 pool-purge-delay 5s {options}"
     alpn = " alpn h2" if trust else ""
     return f"{place} proto h2{alpn} {options} port {ports['rest']} check-proto h1"
