@@ -164,10 +164,20 @@ class Deployed:
 
     async def host(self) -> str:
         """
-        Find the address of the Service that clients use.
+        Find the address of the Service that clients use, once kube-proxy leads somewhere from it.
         """
         path = f"/api/v1/namespaces/{NAMESPACE}/services/{self.name}"
         host: str = (await self.cluster.kube.get(path))["spec"]["clusterIP"]
+
+        async def leads() -> bool:
+            try:
+                _, writer = await asyncio.open_connection(host, 8501)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await until(f"a connection to {host}", leads, 30)
         return host
 
     async def revision(self, role: str) -> str:
