@@ -19,6 +19,9 @@ from modeldeploy_runtime.fetching.uris import Location
 from modeldeploy_runtime.sources import completeness
 
 CHUNK = 1 << 20
+_SILENCE = 60.0
+_IN_PARTS = {"block_size": 4 * CHUNK, "cache_type": "readahead"}
+_AT_ONCE = {"block_size": 0}
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -94,7 +97,9 @@ class Storage:
 
     def read(self, path: str) -> Iterator[bytes]:
         """Yield the contents of a file in pieces."""
-        with self._files.open(path, "rb", block_size=4 * CHUNK, cache_type="readahead") as file:
+        # Not every web server gives out parts of a file, so that one request is to bring it all.
+        parts = self._location.protocol != "http"
+        with self._files.open(path, "rb", **(_IN_PARTS if parts else _AT_ONCE)) as file:
             while piece := file.read(CHUNK):
                 yield piece
 
@@ -182,5 +187,12 @@ def _options(protocol: str) -> dict[str, Any]:
             options["config_kwargs"] = {"s3": {"addressing_style": "path"}}
         return options
     if protocol == "http":
-        return {"client_kwargs": {"trust_env": True}, "use_listings_cache": False}
+        import aiohttp  # noqa: PLC0415 - a tenth of a second, for one protocol alone
+
+        # A large file may take its time, and a silent server may not.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)
+        return {
+            "client_kwargs": {"trust_env": True, "timeout": timeout},
+            "use_listings_cache": False,
+        }
     return {}

@@ -4,6 +4,7 @@
 
 import http.server
 import json
+import random
 import shutil
 import socketserver
 import subprocess
@@ -244,6 +245,23 @@ def test_manifest(models: Path, tmp_path: Path) -> None:
     outcome = _fetch(tmp_path, str(source))
     assert outcome.report["code"] == "Incomplete"
     assert "assets/more is missing" in outcome.report["message"]
+
+
+def test_a_large_file_of_a_plain_web_server(models: Path, web: str, tmp_path: Path) -> None:
+    """
+    Python's own server gives out no parts of files, and lists its folders: it will do.
+    """
+    large = models / "large" / "1"
+    shutil.copytree(models / HALF / "2", large)
+    (large / "assets").mkdir(exist_ok=True)
+    contents = random.Random(7).randbytes(11 << 20)
+    (large / "assets" / "vocabulary").write_bytes(contents)
+    try:
+        outcome = _fetch(tmp_path, f"{web}/large", version="1")
+        assert (outcome.status, outcome.report["code"]) == (0, "Fetched")
+        assert (tmp_path / "1" / "assets" / "vocabulary").read_bytes() == contents
+    finally:
+        shutil.rmtree(models / "large")
 
 
 def _slow(
