@@ -71,7 +71,7 @@ def test_no_right_is_left_over() -> None:
         (group, "modeldeployments"): {"get", "list", "watch"},
         (group, "modeldeployments/status"): {"update"},
         (group, "modeldeployments/finalizers"): {"update"},
-        ("", "pods"): {"get", "list", "watch"},
+        ("", "pods"): {"get", "list", "watch", "patch"},
         ("discovery.k8s.io", "endpointslices"): {"get", "list", "watch"},
         ("events.k8s.io", "events"): {"create"},
         ("", "secrets"): {"create"},

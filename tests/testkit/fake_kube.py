@@ -91,6 +91,9 @@ class FakeKube:
         if seen and (not before or seen != self.version(path)):
             raise ConflictError(f"{path} has been modified")
         self.writes.append(("PATCH", path))
+        if "/pods/" in path:
+            metadata = {**before["metadata"], **manifest["metadata"]}
+            return self.put(path, {**before, "metadata": metadata})
         kept = {"status": before["status"]} if "status" in before else {}
         return self.put(path, {**manifest, **kept})
 
@@ -164,6 +167,7 @@ class FakePods:
         self.told: list[tuple[str, str]] = []
         self.findings: dict[str, Any] | None = None
         self.lag = False
+        self.unread: list[dict[str, Any]] | None = None
         self._served = 0
 
     def settle(self) -> None:
@@ -259,7 +263,12 @@ class FakePods:
         return found
 
     def _entries(self, request: web.Request) -> list[dict[str, Any]]:
-        home = self._owner[request.host.split(":")[0]]
+        address = request.host.split(":")[0]
+        home = self._owner[address]
+        pods = (o for p, o in self._kube.objects.items() if f"{self._root}/pods/" in p)
+        pod = next(p for p in pods if p["status"].get("podIP") == address)
+        if self.unread is not None and not pod["metadata"].get("annotations"):
+            return self.unread
         return self._list({"serving.modeldeploy.io/revision": home})
 
     async def _followed(self, request: web.Request) -> web.Response:

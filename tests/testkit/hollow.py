@@ -13,8 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from modeldeploy_operator.cluster.apply import PODS
 from modeldeploy_operator.cluster.kube import KubeClient
-from modeldeploy_operator.cluster.observe import PODS
 from modeldeploy_operator.cluster.port import Resource
 from modeldeploy_operator.cluster.watching.cached import CachedKube
 from modeldeploy_operator.evidence.pods import is_ready

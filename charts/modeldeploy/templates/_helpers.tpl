@@ -66,7 +66,7 @@ app.kubernetes.io/component: operator
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 # One for each ModelDeployment, which its pods mount; none is read.
 - apiGroups: [""]
   resources: [secrets]

@@ -15,10 +15,9 @@ import pydantic
 
 from modeldeploy_operator import handlers
 from modeldeploy_operator.cluster import kube, secrets
-from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Applier
+from modeldeploy_operator.cluster.apply import PODS, RESOURCES, ROUTES, Applier
 from modeldeploy_operator.cluster.kube import KubeClient
 from modeldeploy_operator.cluster.leases.lease import FencedKube, Lease
-from modeldeploy_operator.cluster.observe import PODS
 from modeldeploy_operator.cluster.shadowing import Shadowing
 from modeldeploy_operator.cluster.tokens import Tokens, find_key
 from modeldeploy_operator.cluster.watching.cached import CachedKube

@@ -107,6 +107,7 @@ async def reconcile(tools: Tools, namespace: str, name: str) -> datetime | None:
     await tools.recorder.tell(body, (*decision.notes, *found, *observed.clearing.notes(owner)))
     await tools.shadowing.prepare(owner, manifests, observed)
     await tools.applier.apply(owner, manifests, observed.children)
+    await tools.applier.mark(owner, observed.marks)
     await tools.shadowing.follow(owner, spec.model_name(name), wanted, decision.memory, observed)
     tools.metrics.observe(namespace, name, decision)
     return now if trouble else search.earlier(decision.look_again_at, later)

@@ -2,6 +2,7 @@
 Applying a plan: only what differs is written, and what the plan leaves out is removed.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,8 @@ RESOURCES = (
     Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
 )
 """Every kind that the operator makes in any cluster."""
+
+PODS = Resource("v1", "Pod", "pods")
 
 ONCE = frozenset({"Job"})
 """Kinds whose objects are made and removed, and never changed: the API server allows no more."""
@@ -117,6 +120,19 @@ class Applier:
             self._refused[(owner.namespace, owner.name)] = refusals[0]
             raise RefusedError(refusals[0])
         return writes
+
+    async def mark(self, owner: Owner, pods: Iterable[Manifest]) -> None:
+        """
+        Annotate pods, each of which may be gone by now.
+
+        Raises:
+            ClusterError: The API server could not be reached, or failed.
+
+        """
+        for manifest in pods:
+            path = PODS.path(owner.namespace, manifest["metadata"]["name"])
+            with contextlib.suppress(ConflictError, GoneError, RefusedError):
+                await self._kube.apply(path, manifest)
 
     def refusal(self, owner: Owner) -> str | None:
         """

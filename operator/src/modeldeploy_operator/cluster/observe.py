@@ -11,7 +11,7 @@ from typing import Any
 
 from modeldeploy_operator.analysis.checks import Check
 from modeldeploy_operator.cluster import looking, sharing
-from modeldeploy_operator.cluster.apply import RESOURCES, ROUTES, Key, key_of
+from modeldeploy_operator.cluster.apply import PODS, RESOURCES, ROUTES, Key, key_of
 from modeldeploy_operator.cluster.port import GoneError, Kube, Manifest, Resource
 from modeldeploy_operator.evidence import clearing, pods, routers, watchers
 from modeldeploy_operator.evidence.counters import Look
@@ -28,8 +28,6 @@ from modeldeploy_operator.manifests.shared import is_shared
 from modeldeploy_operator.resource.latest.findings import Findings
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.snapshot import Failure, Pool, Snapshot
-
-PODS = Resource("v1", "Pod", "pods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ class Observation:
     reach: Reach = field(default_factory=Reach)
     findings: Findings = watchers.SILENT
     clearing: Clearing = field(default_factory=Clearing)
+    marks: Sequence[Manifest] = ()
 
 
 async def observe(
@@ -101,7 +100,7 @@ async def observe(
     seen_so = (seen, children, kept, digests, interfaces, _addresses(by_revision), routed, look)
     reach = Reach(routable, is_changing(owner, spec.traffic, children, seen))
     cleared = clearing.read(own, living, by_revision)
-    return Observation(*seen_so, _those(living, names.CHECK), reach, told, cleared)
+    return Observation(*seen_so, _those(living, names.CHECK), reach, told, cleared, inside.marks)
 
 
 def _deployments(own: Iterable[Manifest]) -> dict[str, Manifest]:

@@ -3,7 +3,7 @@ Asking shared pods which of the versions on their list each serves.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from modeldeploy_operator.cluster.apply import Key
@@ -14,7 +14,7 @@ from modeldeploy_operator.evidence.shared import SILENT, Told
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.plan import Kept
 from modeldeploy_operator.manifests.pool import UNCHECKED, WAIVED
-from modeldeploy_operator.manifests.shared import Listed, is_shared, read_list
+from modeldeploy_operator.manifests.shared import Listed, build_mark, is_shared, read_list
 from modeldeploy_operator.resource import revisions
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.snapshot import Failure, Pool
@@ -30,6 +30,7 @@ class Sharing:
         serving: Revision to the pods that serve it.
         digests: Revision to the digest with which it was fetched.
         versions: Revision to version, by which the pods count it.
+        marks: What makes the kubelet bring the list to pods that have not read it.
 
     """
 
@@ -37,6 +38,7 @@ class Sharing:
     serving: dict[str, list[Manifest]] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    marks: list[Manifest] = field(default_factory=list)
 
 
 def moulds(kept: Mapping[str, Kept]) -> dict[str, str]:
@@ -81,7 +83,9 @@ async def ask(
         living = [p for p in by_home.get(home, []) if not p["metadata"].get("deletionTimestamp")]
         told = await asyncio.gather(*(_told(probe, model, pod) for pod in living))
         found = list(zip(living, told, strict=True))
-        wanted = read_list(children.get(("ConfigMap", owner.versions(home))))
+        config_map = children.get(("ConfigMap", owner.versions(home)))
+        wanted = read_list(config_map)
+        sharing.marks.extend(_marks(found, config_map, wanted))
         for entry in [*wanted, *_leaving(owner, wanted, told, known)]:
             name, version = entry.revision, entry.version
             pool = shared.pool_of(deployment, version, found, listed=entry in wanted)
@@ -91,6 +95,22 @@ async def ask(
             if digest := shared.digest_of(version, found):
                 sharing.digests[name] = digest
     return sharing
+
+
+def _marks(
+    found: Iterable[tuple[Manifest, Told]],
+    config_map: Manifest | None,
+    wanted: Iterable[Listed],
+) -> Iterator[Manifest]:
+    """
+    Find the pods whose follower answers and has not read the list as it is now.
+    """
+    versions = {entry.version for entry in wanted}
+    for pod, told in found:
+        if told == SILENT or told.has_read(versions):
+            continue
+        if mark := build_mark(pod, config_map):
+            yield mark
 
 
 def _warned(pool: Pool, interface: Manifest | None) -> Pool:

@@ -48,6 +48,12 @@ class Told:
         serves = state is not None and state.state != END
         return serves or version in self.held or version in self.reports
 
+    def has_read(self, versions: Iterable[str]) -> bool:
+        """
+        Tell whether the follower knows of all these versions, and of no others.
+        """
+        return self.held | self.reports.keys() == set(versions)
+
 
 SILENT = Told()
 

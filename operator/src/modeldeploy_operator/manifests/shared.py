@@ -5,6 +5,7 @@ The kubelet brings the list into the pods, where the container `follow` fetches 
 removes what is no longer on it, and alone gets the Secret; the server serves what is there.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from modeldeploy_operator.manifests.entrance.routing import KEY
 from modeldeploy_operator.manifests.names import Owner
 from modeldeploy_operator.manifests.pool import METADATA
 from modeldeploy_operator.manifests.template import ANY_NAME, Images, build_pod_template
+from modeldeploy_operator.resource import GROUP
 from modeldeploy_operator.resource.spec import ModelDeploymentSpec
 from modeldeploy_operator.rollout.memory import Revision
 
@@ -25,6 +27,10 @@ FOLLOWER = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "
 POLL = "--file_system_poll_wait_seconds=1"
 
 Manifest = dict[str, Any]
+
+
+READ_ANNOTATION = f"{GROUP}/versions"
+"""Which list a pod was last told to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,27 @@ def read_list(config_map: Mapping[str, Any] | None) -> tuple[Listed, ...]:
         return tuple(Listed(str(item["revision"]), str(item["version"])) for item in found)
     except (KeyError, TypeError, ValueError):
         return ()
+
+
+def build_mark(pod: Mapping[str, Any], config_map: Mapping[str, Any] | None) -> Manifest | None:
+    """
+    Build an annotation that makes the kubelet bring a changed list into a pod at once.
+
+    It looks at a pod whose annotations change; else it would within about a minute.
+
+    Returns:
+        What to apply; None where there is no list, or the pod has the annotation already.
+
+    """
+    text = json.dumps((config_map or {}).get("data"), sort_keys=True)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:10]
+    metadata = pod["metadata"]
+    if not config_map or metadata.get("annotations", {}).get(READ_ANNOTATION) == mark:
+        return None
+    # The uid keeps another pod from being made where this one is gone by then.
+    annotations = {READ_ANNOTATION: mark}
+    marked = {"name": metadata["name"], "uid": metadata["uid"], "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": marked}
 
 
 def build_objects(

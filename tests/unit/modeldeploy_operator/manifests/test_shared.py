@@ -98,3 +98,18 @@ def test_the_routing_leads_to_shared_pods() -> None:
     slots = json.loads(led["data"]["routing.json"])["slots"]
     assert (slots["a"]["service"], slots["a"]["shared"]) == ("mnist-pr1", True)
     assert (slots["b"]["service"], slots["b"].get("shared")) == ("mnist-r3", None)
+
+
+def test_a_pod_is_marked_once_for_each_list() -> None:
+    """
+    The mark follows from what the list says, and without a list there is none.
+    """
+    pod: dict[str, Any] = {"metadata": {"name": "mnist-p1-x", "uid": "u"}}
+    first, second = {"data": {"versions.json": "1"}}, {"data": {"versions.json": "2"}}
+    mark = shared.build_mark(pod, first)
+    assert mark
+    assert mark["metadata"]["uid"] == "u"
+    marked = {"metadata": {**pod["metadata"], **mark["metadata"]}}
+    assert shared.build_mark(marked, first) is None
+    assert shared.build_mark(marked, second) not in (None, mark)
+    assert shared.build_mark(pod, None) is None
