@@ -61,10 +61,10 @@ def test_a_new_endpoint_is_added_and_checked_before_it_serves() -> None:
     decided = plan({"a": {ONE}, "b": set()})
     rest, rest_pinned, grpc, grpc_pinned = decided.commands
     assert rest_pinned.startswith(
-        "add server rest_a_pinned/ip-10.0.0.1 10.0.0.1:8501 pool-max-conn -1 "
+        "add server rest_a_pinned/ip-10.0.0.1 10.0.0.1:8501 pool-max-conn 4 "
     )
     assert grpc_pinned.startswith("add server grpc_a_pinned/ip-10.0.0.1 10.0.0.1:8500 proto h2 ")
-    assert rest.startswith("add server rest_a/ip-10.0.0.1 10.0.0.1:8501 pool-max-conn -1 ")
+    assert rest.startswith("add server rest_a/ip-10.0.0.1 10.0.0.1:8501 pool-max-conn 4 ")
     assert grpc.startswith("add server grpc_a/ip-10.0.0.1 10.0.0.1:8500 proto h2 check ")
     for command, backend in ((rest, "rest_a"), (grpc, "grpc_a")):
         assert command.endswith(

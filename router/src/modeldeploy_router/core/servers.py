@@ -11,6 +11,11 @@ KINDS = ("", "_pinned")
 UPSTREAM_PORTS = {"rest": 8501, "grpc": 8500}
 SECURE_PORTS = {"rest": 8507, "grpc": 8506}
 
+# HAProxy closes an idle connection at once to a server that was added while it runs, unless it is
+# told to keep some. Few will do, and a lost node answers on none of them: each costs a request.
+# Over HTTP/2 it cannot be told (ADR 0004).
+IDLE_CONNECTIONS = 4
+
 # A server that refuses a connection is out at once, and back within 100 ms of its recovery.
 # Only connections count: an answer with status 500 is the model's answer, not a dead server.
 SERVER_OPTIONS = {
@@ -82,8 +87,6 @@ def server_arguments(
     options = f"{trust.arguments} {SERVER_OPTIONS[kind]}" if trust else SERVER_OPTIONS[kind]
     place = f"{host}:{ports[protocol]}"
     if protocol == "rest":
-        # HAProxy closes an idle connection at once to a server that was added while it runs, unless
-        # it is told to keep some. Over HTTP/2 it cannot be told (ADR 0004).
-        return f"{place} pool-max-conn -1 pool-purge-delay 5s {options}"
+        return f"{place} pool-max-conn {IDLE_CONNECTIONS} pool-purge-delay 5s {options}"
     alpn = " alpn h2" if trust else ""
     return f"{place} proto h2{alpn} {options} port {ports['rest']} check-proto h1"
