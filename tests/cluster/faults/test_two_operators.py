@@ -2,6 +2,7 @@
 Two operators, a new one, and one that sleeps, in mid-canary and under load: clients notice nothing.
 """
 
+import asyncio
 import json
 import logging
 import os
@@ -35,17 +36,20 @@ LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{OPERATOR_NAMESPACE}/leases/mo
 LEASE_SECONDS = 15
 
 
-def _operator(*args: str) -> None:
+async def _operator(*args: str) -> None:
     """
-    Change the operator's own Deployment, as its administrator.
+    Change the operator's own Deployment, as its administrator, and wait until that is carried out.
     """
-    done = subprocess.run(
-        ["kubectl", f"--namespace={OPERATOR_NAMESPACE}", *args],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    followed = ("rollout", "status", "deployment/modeldeploy-operator", "--timeout=90s")
+    for command in (args, followed):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            ["kubectl", f"--namespace={OPERATOR_NAMESPACE}", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
 
 async def _settled(cluster: Cluster, count: int) -> None:
@@ -77,12 +81,12 @@ async def _holder(cluster: Cluster) -> str:
 
 @asynccontextmanager
 async def _two(cluster: Cluster) -> AsyncIterator[None]:
-    _operator("scale", "deployment/modeldeploy-operator", "--replicas=2")
+    await _operator("scale", "deployment/modeldeploy-operator", "--replicas=2")
     try:
         await _settled(cluster, 2)
         yield
     finally:
-        _operator("scale", "deployment/modeldeploy-operator", "--replicas=1")
+        await _operator("scale", "deployment/modeldeploy-operator", "--replicas=1")
         await _settled(cluster, 1)
 
 
@@ -154,7 +158,7 @@ def test_a_new_operator_in_mid_canary_restarts_no_model_pod() -> None:
             canary = await deployed.until_weight("30%")
             before = await _lives(deployed)
             [old] = [pod["metadata"]["name"] for pod in await cluster.operator_pods()]
-            _operator(*env, "MODELDEPLOY_PULL_POLICY=Always")
+            await _operator(*env, "MODELDEPLOY_PULL_POLICY=Always")
             try:
                 await _settled(cluster, 1)
                 assert await _holder(cluster) != old
@@ -166,7 +170,7 @@ def test_a_new_operator_in_mid_canary_restarts_no_model_pod() -> None:
                 after = await _lives(deployed)
                 assert after.items() <= before.items(), json.dumps([before, after])
             finally:
-                _operator(*env, "MODELDEPLOY_PULL_POLICY=IfNotPresent")
+                await _operator(*env, "MODELDEPLOY_PULL_POLICY=IfNotPresent")
                 await _settled(cluster, 1)
             await traffic.answered()
         assert traffic.seen.failures == []
