@@ -132,6 +132,9 @@ class GrpcClient:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", -1),
             ("grpc.enable_retries", 0),
+            # Without it a client asks on a connection to a lost node for a quarter of an hour.
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_timeout_ms", 5_000),
         ]
         place = f"{host}:{port}"
         if trusted:
