@@ -2,12 +2,10 @@
 Two operators, a new one, and one that sleeps, in mid-canary and under load: clients notice nothing.
 """
 
-import asyncio
 import json
 import logging
 import os
 import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +19,7 @@ from testkit.cluster import (
     Cluster,
     Deployed,
     given,
+    kubectl,
     play,
     processes_of,
     until,
@@ -40,16 +39,9 @@ async def _operator(*args: str) -> None:
     """
     Change the operator's own Deployment, as its administrator, and wait until that is carried out.
     """
-    followed = ("rollout", "status", "deployment/modeldeploy-operator", "--timeout=90s")
+    followed = ("rollout", "status", "deployment/modeldeploy-operator", "--timeout=50s")
     for command in (args, followed):
-        done = await asyncio.to_thread(
-            subprocess.run,
-            ["kubectl", f"--namespace={OPERATOR_NAMESPACE}", *command],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        await kubectl(*command, f"--namespace={OPERATOR_NAMESPACE}")
 
 
 async def _settled(cluster: Cluster, count: int) -> None:
