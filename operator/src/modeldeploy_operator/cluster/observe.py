@@ -76,7 +76,7 @@ async def observe(
     deployments = _deployments(own)
     kept = _kept(children, deployments)
     houses = (deployments, sharing.apart(by_revision))
-    inside = await sharing.ask(probe, owner, spec, houses, (children, kept))
+    inside = await sharing.ask(probe, owner, spec, houses, (children, kept), now)
     errors = await _load_errors(probe, spec.model_name(owner.name), by_revision, kept)
     asked = await asyncio.gather(*(probe.router_status(p["status"]["podIP"]) for p in router_pods))
     generation, routing = parse_routing(children.get(("ConfigMap", owner.routing), {})) or (0, None)

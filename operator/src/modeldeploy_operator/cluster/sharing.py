@@ -5,6 +5,7 @@ Asking shared pods which of the versions on their list each serves.
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from modeldeploy_operator.cluster.apply import Key
 from modeldeploy_operator.cluster.port import Manifest
@@ -62,6 +63,7 @@ async def ask(
     spec: ModelDeploymentSpec,
     houses: tuple[Mapping[str, Manifest], Mapping[str, list[Manifest]]],
     known: tuple[Mapping[Key, Manifest], Mapping[str, Kept]],
+    now: datetime,
 ) -> Sharing:
     """
     Ask every shared pod what it holds.
@@ -72,6 +74,7 @@ async def ask(
         spec: What the user wrote.
         houses: The Deployments, and the pods of those that are shared.
         known: All objects, and the kept revisions.
+        now: The time of the pass.
 
     """
     (deployments, by_home), model = houses, spec.model_name(owner.name)
@@ -85,7 +88,9 @@ async def ask(
         found = list(zip(living, told, strict=True))
         config_map = children.get(("ConfigMap", owner.versions(home)))
         wanted = read_list(config_map)
-        sharing.marks.extend(_marks(found, config_map, wanted))
+        behind = _behind(found, wanted)
+        marks = (build_mark(pod, config_map, now) for pod in behind)
+        sharing.marks.extend(filter(None, marks))
         for entry in [*wanted, *_leaving(owner, wanted, told, known)]:
             name, version = entry.revision, entry.version
             pool = shared.pool_of(deployment, version, found, listed=entry in wanted)
@@ -97,20 +102,12 @@ async def ask(
     return sharing
 
 
-def _marks(
-    found: Iterable[tuple[Manifest, Told]],
-    config_map: Manifest | None,
-    wanted: Iterable[Listed],
-) -> Iterator[Manifest]:
+def _behind(found: Iterable[tuple[Manifest, Told]], wanted: Iterable[Listed]) -> Iterator[Manifest]:
     """
     Find the pods whose follower answers and has not read the list as it is now.
     """
     versions = {entry.version for entry in wanted}
-    for pod, told in found:
-        if told == SILENT or told.has_read(versions):
-            continue
-        if mark := build_mark(pod, config_map):
-            yield mark
+    return (pod for pod, told in found if told != SILENT and not told.has_read(versions))
 
 
 def _warned(pool: Pool, interface: Manifest | None) -> Pool:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from modeldeploy_operator.manifests import names, pool
@@ -30,7 +31,9 @@ Manifest = dict[str, Any]
 
 
 READ_ANNOTATION = f"{GROUP}/versions"
-"""Which list a pod was last told to read."""
+"""Which list a pod was last told to read, and when."""
+READ_AGAIN = timedelta(seconds=3)
+"""How often a pod is told again: the kubelet may have looked before it knew of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,23 +180,26 @@ def read_list(config_map: Mapping[str, Any] | None) -> tuple[Listed, ...]:
         return ()
 
 
-def build_mark(pod: Mapping[str, Any], config_map: Mapping[str, Any] | None) -> Manifest | None:
+def build_mark(
+    pod: Mapping[str, Any], config_map: Mapping[str, Any] | None, now: datetime
+) -> Manifest | None:
     """
     Build an annotation that makes the kubelet bring a changed list into a pod at once.
 
     It looks at a pod whose annotations change; else it would within about a minute.
 
     Returns:
-        What to apply; None where there is no list, or the pod has the annotation already.
+        What to apply; None where there is no list, or the pod was told of it a moment ago.
 
     """
     text = json.dumps((config_map or {}).get("data"), sort_keys=True)
     mark = hashlib.sha256(text.encode()).hexdigest()[:10]
     metadata = pod["metadata"]
-    if not config_map or metadata.get("annotations", {}).get(READ_ANNOTATION) == mark:
+    told = f"{mark}-{int(now.timestamp() // READ_AGAIN.total_seconds())}"
+    if not config_map or metadata.get("annotations", {}).get(READ_ANNOTATION) == told:
         return None
     # The uid keeps another pod from being made where this one is gone by then.
-    annotations = {READ_ANNOTATION: mark}
+    annotations = {READ_ANNOTATION: told}
     marked = {"name": metadata["name"], "uid": metadata["uid"], "annotations": annotations}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": marked}
 

@@ -9,7 +9,7 @@ from modeldeploy_operator.manifests import shared
 from modeldeploy_operator.manifests.entrance.routing import build_routing
 from modeldeploy_operator.manifests.shared import Listed
 from modeldeploy_operator.rollout.snapshot import Routing
-from testkit.objects import IMAGES, OWNER, a_spec, a_spec_dict
+from testkit.objects import IMAGES, NOW, OWNER, a_spec, a_spec_dict
 
 HOME = "pr1"
 ENTRIES = (Listed("r1", "1"), Listed("r2", "2"))
@@ -100,16 +100,17 @@ def test_the_routing_leads_to_shared_pods() -> None:
     assert (slots["b"]["service"], slots["b"].get("shared")) == ("mnist-r3", None)
 
 
-def test_a_pod_is_marked_once_for_each_list() -> None:
+def test_a_pod_is_told_of_each_list_and_again_while_it_has_not_read_it() -> None:
     """
-    The mark follows from what the list says, and without a list there is none.
+    The kubelet may have looked before it knew of the list; without a list nobody is told.
     """
     pod: dict[str, Any] = {"metadata": {"name": "mnist-p1-x", "uid": "u"}}
     first, second = {"data": {"versions.json": "1"}}, {"data": {"versions.json": "2"}}
-    mark = shared.build_mark(pod, first)
+    mark = shared.build_mark(pod, first, NOW)
     assert mark
     assert mark["metadata"]["uid"] == "u"
     marked = {"metadata": {**pod["metadata"], **mark["metadata"]}}
-    assert shared.build_mark(marked, first) is None
-    assert shared.build_mark(marked, second) not in (None, mark)
-    assert shared.build_mark(pod, None) is None
+    assert shared.build_mark(marked, first, NOW) is None
+    assert shared.build_mark(marked, first, NOW + shared.READ_AGAIN) not in (None, mark)
+    assert shared.build_mark(marked, second, NOW) not in (None, mark)
+    assert shared.build_mark(pod, None, NOW) is None
