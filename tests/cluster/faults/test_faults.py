@@ -54,6 +54,7 @@ async def _all_ready(deployed: Deployed, component: str, count: int) -> None:
     await until(f"{count} ready {component} pods of {deployed.name}", ready)
 
 
+@pytest.mark.long
 def test_an_operator_that_is_killed_in_mid_step_goes_on_where_it_stood() -> None:
     """
     Traffic flows as it was while the operator is dead, and the rollout goes on at the same step.
