@@ -177,22 +177,26 @@ class HAProxy:
         """
         self._replace(self._frame.tokens_file, "the map of tokens", entries)
 
-    def replace_certificate(self, text: str) -> None:
+    def replace_certificate(self, text: str) -> str:
         """
-        Show another certificate from the next connection on.
+        Show another certificate from the next connection on, or the old one where it is refused.
 
         Args:
             text: certificates and key as PEM, without an empty line.
 
+        Returns:
+            what HAProxy has against it; empty where it took it.
+
         Raises:
-            HAProxyError: if HAProxy refuses it.
+            HAProxyError: if the socket does not answer.
         """
         name = self._frame.certificate_file
-        self.command(f"set ssl cert {name} <<\n{text}")
+        said = self.command(f"set ssl cert {name} <<\n{text}")
         answer = self.command(f"commit ssl cert {name}")
-        if "Success" not in answer:
-            self.command(f"abort ssl cert {name}")
-            raise HAProxyError(f"HAProxy refused the certificate: {answer.strip()}")
+        if "Success" in answer:
+            return ""
+        self.command(f"abort ssl cert {name}")
+        return " ".join(f"{said} {answer}".split()) or "it does not say why"
 
     def _replace(self, name: str, what: str, entries: Mapping[str, str]) -> None:
         answer = self.command(f"prepare map {name}")

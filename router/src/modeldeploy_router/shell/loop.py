@@ -162,9 +162,12 @@ class Loop:
                 log.info("HAProxy knows %d tokens.", len(entries))
         text = self.certificate.text() if self.certificate else ""
         if text != self._shown:
-            self.haproxy.replace_certificate(text)
+            refusal = self.haproxy.replace_certificate(text)
             self._shown = text
-            log.info("New connections are shown the new certificate.")
+            if refusal:
+                log.warning("The old certificate stays in use: HAProxy refused: %s", refusal)
+            else:
+                log.info("New connections are shown the new certificate.")
         self._renewed = now
 
     def _watch(self, routing: Routing, seen: Seen) -> None:

@@ -219,6 +219,25 @@ async def test_a_renewed_certificate_needs_no_restart(
     assert router.haproxy() == before
 
 
+async def test_a_certificate_that_haproxy_refuses_holds_nothing_up(
+    router: Bench, encrypted: Path, users: Authority, clients: tuple[RestClient, GrpcClient]
+) -> None:
+    """
+    One with more around it than a command may hold: the old one stays, and weights move on.
+    """
+    router.start()
+    users.secret(encrypted, "wordy")
+    wordy = encrypted / "tls.crt"
+    wordy.write_text("a line that says nothing\n" * 4_000 + wordy.read_text())
+    router.route(_routing(2))
+    await asyncio.to_thread(
+        until, lambda: "The old certificate stays in use" in router.log(), "the log says it"
+    )
+    await asyncio.to_thread(router.confirmed, 2)
+    assert _shown(router, users) == "first"
+    await _both(clients)
+
+
 @pytest.mark.parametrize("content", [None, "not a certificate"])
 def test_without_a_certificate_no_router_starts(
     router: Bench, encrypted: Path, content: str | None
