@@ -119,11 +119,9 @@ def render_config(frame: Frame, listeners: Mapping[str, int], content: Content) 
         parts += [_frontend(frame, protocol, listeners[protocol]), _fallback(frame, protocol)]
         for slot in SLOTS:
             trust = frame.trust if slot in content.secure else None
-            lines = {
-                kind: _servers(protocol, kind, content.servers.get(slot, ()), trust)
-                for kind in KINDS
-            }
-            parts += [_backend(frame, protocol, slot, kind, lines[kind]) for kind in KINDS]
+            for kind in KINDS:
+                servers = _servers(protocol, kind, content.servers.get(slot, ()), trust)
+                parts.append(_backend(frame, protocol, slot, kind, servers))
     parts.append("backend grpc_failures\n  stick-table type string len 16 size 1k store gpc0\n")
     if frame.trust:
         parts.append(render_trust(frame.trust))

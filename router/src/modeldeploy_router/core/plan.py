@@ -75,11 +75,12 @@ def decide(
     departures: list[str] = []
     still: dict[tuple[str, str], float] = {}
     awaits = False
+    secure = secure_slots(routing, trust)
     for slot, protocol, kind in product(SLOTS, PROTOCOLS, KINDS):
         if slot in routing.slots and slot not in used:
             continue
         backend = backend_name(protocol, slot, kind)
-        known = trust if slot in secure_slots(routing, trust) else None
+        known = trust if slot in secure else None
         name = partial(server_name, is_secure=known is not None)
         wanted = {name(a): a for a in used[slot]} if slot in routing.slots else {}
         present = seen.servers.get(backend, {})
