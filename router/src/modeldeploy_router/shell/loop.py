@@ -3,6 +3,7 @@ The loop: look at what is wanted and at what HAProxy has, decide, do, look again
 """
 
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -49,7 +50,7 @@ class Loop:
     confirmed: Routing | None = None
     _known: Known = field(default_factory=Known)
     _shown: str = ""
-    _renewed: float = 0.0
+    _renewed: float = -math.inf
     _breaker: Breaker = field(default_factory=Breaker)
     _applied: float = 0.0
     _checks_since: float | None = None
@@ -102,7 +103,7 @@ class Loop:
                 log.warning("%s", error)
                 pause = LINGERING_SECONDS
             if self._woken.wait(pause):
-                self._renewed = 0.0
+                self._renewed = -math.inf
 
     def report(self) -> Report:
         """
