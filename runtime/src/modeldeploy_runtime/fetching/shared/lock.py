@@ -72,15 +72,12 @@ def _locked(folder: Path) -> IO[bytes]:
     """Lock the file beside a folder, and not one that was removed while somebody waited for it."""
     while True:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        file = _lock_of(folder).open("ab")
-        try:
+        with contextlib.ExitStack() as closing:
+            file = closing.enter_context(_lock_of(folder).open("ab"))
             _lock(file, folder)
             if os.fstat(file.fileno()).st_nlink:
+                closing.pop_all()
                 return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:
