@@ -58,6 +58,7 @@ TOOLS = {
         Tool("registry", "github.com/distribution/distribution/v3"),
         Tool("helm", "helm.sh/helm/v3", ("helm.sh/helm/v3/internal/version.version={version}",)),
         Tool("versitygw", "github.com/versity/versitygw", ("main.Version={version}",)),
+        Tool("fake-gcs-server", "github.com/fsouza/fake-gcs-server"),
         Tool("kind", "sigs.k8s.io/kind"),
         Tool("metrics-server", "sigs.k8s.io/metrics-server"),
         Tool(

@@ -52,7 +52,7 @@ class FetchError(Exception):
         return self.message
 
 
-# What S3 and its kin call their errors.
+# What S3, Azure and their kin call their errors.
 _BY_SERVICE_CODE = {
     "NoSuchBucket": Code.STORAGE_NOT_FOUND,
     "NoSuchKey": Code.VERSION_NOT_FOUND,
@@ -66,6 +66,8 @@ _BY_SERVICE_CODE = {
     "403": Code.ACCESS_DENIED,
     "401": Code.ACCESS_DENIED,
     "InvalidBucketName": Code.INVALID_URI,
+    "ContainerNotFound": Code.STORAGE_NOT_FOUND,
+    "InvalidResourceName": Code.INVALID_URI,
 }
 _BY_HTTP_STATUS = {
     401: Code.ACCESS_DENIED,
@@ -73,6 +75,8 @@ _BY_HTTP_STATUS = {
     404: Code.VERSION_NOT_FOUND,
     410: Code.VERSION_NOT_FOUND,
 }
+# Where aiohttp, azure-core and gcsfs have it.
+_STATUS = ("status", "status_code", "code")
 _BY_ERRNO = {
     errno.ENOSPC: Code.NO_SPACE,
     errno.EDQUOT: Code.NO_SPACE,
@@ -91,6 +95,9 @@ _BY_NAME = {
     "NoCredentialsError": Code.ACCESS_DENIED,
     "PartialCredentialsError": Code.ACCESS_DENIED,
     "ProfileNotFound": Code.ACCESS_DENIED,
+    "ClientAuthenticationError": Code.ACCESS_DENIED,
+    "CredentialUnavailableError": Code.ACCESS_DENIED,
+    "RefreshError": Code.ACCESS_DENIED,
     "InvalidURL": Code.INVALID_URI,
     "InvalidUrlClientError": Code.INVALID_URI,
 }
@@ -123,9 +130,17 @@ def _by_answer(error: BaseException) -> Code | None:
         service_code = str(response.get("Error", {}).get("Code", ""))
         if service_code in _BY_SERVICE_CODE:
             return _BY_SERVICE_CODE[service_code]
-    status = getattr(error, "status", None)
-    if isinstance(status, int) and status in _BY_HTTP_STATUS:
-        return _BY_HTTP_STATUS[status]
+    azure_code = getattr(error, "error_code", None)
+    azure_code = getattr(azure_code, "value", azure_code)
+    if azure_code in _BY_SERVICE_CODE:
+        return _BY_SERVICE_CODE[azure_code]
+    for name in _STATUS:
+        status = getattr(error, name, None)
+        if isinstance(status, int) and status in _BY_HTTP_STATUS:
+            return _BY_HTTP_STATUS[status]
+    # gcsfs has no more than these words for a refusal.
+    if type(error) is OSError and str(error).startswith("Forbidden: "):
+        return Code.ACCESS_DENIED
     return _BY_ERRNO.get(error.errno) if isinstance(error, OSError) and error.errno else None
 
 

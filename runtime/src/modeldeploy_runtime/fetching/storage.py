@@ -1,10 +1,5 @@
-"""
-Lists and reads a storage through fsspec.
+"""Lists and reads a storage through fsspec."""
 
-Credentials and endpoints come from the environment under the names that the storages' own SDKs use.
-"""
-
-import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,17 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import fsspec
-
 from modeldeploy_runtime.fetching.errors import Code, FetchError, classify
+from modeldeploy_runtime.fetching.filesystems import files_of
 from modeldeploy_runtime.fetching.uris import Location
 from modeldeploy_runtime.sources import completeness
 
 CHUNK = 1 << 20
-_SILENCE = 60.0
 _IN_PARTS = {"block_size": 4 * CHUNK, "cache_type": "readahead"}
 _AT_ONCE = {"block_size": 0}
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +31,7 @@ class Storage:
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._files: Any = _filesystem(location.protocol)
+        self._files: Any = files_of(location)
 
     def list_folders(self) -> list[str]:
         """
@@ -53,6 +45,9 @@ class Storage:
             self._files.invalidate_cache()
             found = self._files.ls(root + "/" * (self._location.protocol == "http"), detail=True)
         except Exception as error:
+            if self._location.protocol == "gs" and isinstance(error, FileNotFoundError):
+                # gcsfs says the same of a bucket and of a path.
+                self._check_container(root)
             raise classify(error, f"Listing {self._location.uri}") from error
         folders = (
             str(info["name"]).rstrip("/")
@@ -110,12 +105,36 @@ class Storage:
     def _check_container(self, root: str) -> None:
         """Tell a storage that is not there from a version that is not: a tree's listing cannot."""
         container, _, prefix = root.partition("/")
-        if self._location.protocol == "s3":
-            self._files.call_s3("list_objects_v2", Bucket=container, Prefix=prefix, MaxKeys=1)
-        elif self._location.protocol == "file" and not Path(self._location.container).is_dir():
+        match self._location.protocol:
+            case "s3":
+                self._files.call_s3("list_objects_v2", Bucket=container, Prefix=prefix, MaxKeys=1)
+                there = True
+            case "gs":
+                there = self._is_bucket(container, prefix)
+            case "abfs":
+                there = self._is_azure_container(root)
+            case "file":
+                there = Path(self._location.container).is_dir()
+            case _:
+                there = True
+        if not there:
             raise FetchError(
                 Code.STORAGE_NOT_FOUND, f"There is no such place as {self._location.what}."
             )
+
+    def _is_bucket(self, bucket: str, prefix: str) -> bool:
+        try:
+            self._files.call("GET", "b/{}/o", bucket, prefix=prefix, maxResults=1)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _is_azure_container(self, root: str) -> bool:
+        try:
+            self._files.ls(root)
+        except FileNotFoundError as error:
+            return classify(error, "Listing").code is not Code.STORAGE_NOT_FOUND
+        return True
 
     def _list_tree(self, root: str) -> dict[str, RemoteFile]:
         self._files.invalidate_cache()
@@ -123,7 +142,7 @@ class Storage:
         for path, info in self._files.find(root, detail=True, withdirs=False).items():
             name = posixpath.relpath(path, self._files._strip_protocol(root))  # noqa: SLF001 - fsspec's own
             if not name.startswith("..") and not path.endswith("/"):
-                state = str(info.get("ETag") or info.get("mtime"))
+                state = str(info.get("ETag") or info.get("etag") or info.get("mtime"))
                 found[name] = RemoteFile(path, int(info["size"]), state)
         return found
 
@@ -158,41 +177,3 @@ class Storage:
             )
         state = str(info.get("ETag") or info.get("mtime") or "")
         return RemoteFile(url, int(size), state)
-
-
-def files_of(location: Location) -> Any:
-    """
-    Open the storage of a location as fsspec's file system.
-
-    Raises:
-        FetchError: It cannot be used here.
-    """
-    return _filesystem(location.protocol)
-
-
-def _filesystem(protocol: str) -> Any:
-    try:
-        return fsspec.filesystem(protocol, **_options(protocol))
-    except (ImportError, ValueError) as error:
-        raise FetchError(
-            Code.INVALID_URI, f"The storage {protocol}:// cannot be used here: {error}."
-        ) from error
-
-
-def _options(protocol: str) -> dict[str, Any]:
-    if protocol == "s3":
-        options: dict[str, Any] = {"use_listings_cache": False}
-        if any(os.environ.get(name) for name in _ENDPOINTS):
-            # Stores other than Amazon's seldom have a host name for each bucket.
-            options["config_kwargs"] = {"s3": {"addressing_style": "path"}}
-        return options
-    if protocol == "http":
-        import aiohttp  # noqa: PLC0415 - a tenth of a second, for one protocol alone
-
-        # A large file may take its time, and a silent server may not.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)
-        return {
-            "client_kwargs": {"trust_env": True, "timeout": timeout},
-            "use_listings_cache": False,
-        }
-    return {}

@@ -1,8 +1,9 @@
 """
 Reads the URI of a model: pure.
 
-    s3://BUCKET/path   https://HOST/path   http://HOST/path
-    pvc://CLAIM/path   file:///path        /path
+    s3://BUCKET/path   gs://BUCKET/path    abfs://CONTAINER/path
+    pvc://CLAIM/path   https://HOST/path   abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/path
+    file:///path       http://HOST/path    /path
 
 A server that reads its models itself takes any other scheme that fsspec knows, too.
 """
@@ -15,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from modeldeploy_runtime.fetching.errors import Code, FetchError
 
-SCHEMES = ("s3", "https", "http", "pvc", "file")
+SCHEMES = ("s3", "gs", "abfs", "abfss", "https", "http", "pvc", "file")
 
 _CLAIM = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
@@ -26,11 +27,13 @@ class Location:
     Where a model's version folders are.
 
     Attributes:
-        protocol: The name by which fsspec knows the storage: ``s3``, ``http`` or ``file``.
+        protocol: The name by which fsspec knows the storage: ``s3``, ``gs``, ``abfs``, ``http``
+            or ``file``.
         container: The bucket, or the folder of the claim; empty where there is no such thing.
         path: The base path in fsspec's spelling.
         what: How people call the container.
         uri: What the person wrote.
+        host: Where the storage answers, as far as the URI names it beside the container.
     """
 
     protocol: str
@@ -38,6 +41,7 @@ class Location:
     path: str
     what: str
     uri: str
+    host: str = ""
 
     def of_version(self, version: str) -> str:
         """Name the folder of one version."""
@@ -62,9 +66,11 @@ def parse(uri: str, pvc_root: str = "/pvc", more: Collection[str] = ()) -> Locat
         return _file(uri, parts.netloc, unquote(parts.path))
     if not parts.netloc:
         raise _invalid(uri, f"nothing stands behind {parts.scheme}://")
-    if parts.scheme == "s3":
+    if parts.scheme in {"s3", "gs"}:
         path = f"{parts.netloc}{parts.path}".rstrip("/")
-        return Location("s3", parts.netloc, path, f"the bucket {parts.netloc}", uri)
+        return Location(parts.scheme, parts.netloc, path, f"the bucket {parts.netloc}", uri)
+    if parts.scheme in {"abfs", "abfss"}:
+        return _azure(uri, parts.netloc, parts.path)
     if parts.scheme == "pvc":
         return _claim(uri, parts.netloc, unquote(parts.path), pvc_root)
     if parts.scheme in SCHEMES:
@@ -93,6 +99,16 @@ def _file(uri: str, host: str, path: str) -> Location:
     if path in {"", "/"}:
         raise _invalid(uri, "it names no folder")
     return Location("file", path, path, f"the folder {path}", uri)
+
+
+def _azure(uri: str, netloc: str, path: str) -> Location:
+    container, at, host = netloc.partition("@")
+    if not container or (at and ".dfs." not in host):
+        raise _invalid(
+            uri, "write abfs://CONTAINER/PATH or abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
+        )
+    what = f"the container {container}"
+    return Location("abfs", container, f"{container}{path}".rstrip("/"), what, uri, host)
 
 
 def _claim(uri: str, claim: str, path: str, pvc_root: str) -> Location:

@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 from google.protobuf.message import DecodeError
 
-from modeldeploy_runtime.fetching import storage, uris
+from modeldeploy_runtime.fetching import filesystems, uris
 from modeldeploy_runtime.fetching.errors import Code, FetchError, classify
 from modeldeploy_runtime.loaders import tfrecord
 from modeldeploy_runtime.protos import messages
@@ -29,7 +29,7 @@ def read(uri: str, pvc_root: str) -> Iterator[Any]:
         FetchError: The log cannot be found, or its storage does not answer.
     """
     location = uris.parse(uri, pvc_root, fsspec.available_protocols())
-    files = storage.files_of(location)
+    files = filesystems.files_of(location)
     try:
         paths = _find(files, location.path)
     except Exception as error:

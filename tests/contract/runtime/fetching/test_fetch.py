@@ -10,50 +10,16 @@ import socketserver
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from testkit.fetches import fetch, same
 from testkit.model_servers import run_command, running
 
 HALF = "half_plus_two"
 BUCKET = "models"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """
-    What a fetch said and left behind.
-    """
-
-    status: int
-    report: dict[str, Any]
-    folder: Path
-    log: str
-
-
-def _fetch(folder: Path, uri: str, version: str = "2", *more: str, **environ: str) -> Outcome:
-    termination = folder / "termination-log"
-    result = run_command(
-        "fetch",
-        f"--uri={uri}",
-        f"--version={version}",
-        f"--to={folder}",
-        f"--termination-log={termination}",
-        *more,
-        **environ,
-    )
-    written = termination.read_text()
-    assert written == result.stdout.strip()
-    assert len(written.encode()) <= 4096
-    return Outcome(result.returncode, json.loads(written), folder / version, result.stderr)
-
-
-def _same(left: Path, right: Path) -> bool:
-    names = {path.relative_to(left) for path in left.rglob("*") if path.is_file()}
-    return all((left / name).read_bytes() == (right / name).read_bytes() for name in names)
 
 
 def test_every_storage_gives_the_same(
@@ -76,11 +42,11 @@ def test_every_storage_gives_the_same(
     for number, (uri, environ) in enumerate(sources):
         folder = tmp_path / f"to-{number}"
         folder.mkdir()
-        outcome = _fetch(folder, uri, "2", f"--pvc_root={tmp_path}/pvc", **environ)
+        outcome = fetch(folder, uri, "2", f"--pvc_root={tmp_path}/pvc", **environ)
         assert (outcome.status, outcome.report["code"]) == (0, "Fetched"), outcome.log
         assert outcome.report["permanent"] is False
         assert outcome.report["files"] == 4
-        assert _same(models / HALF / "2", outcome.folder)
+        assert same(models / HALF / "2", outcome.folder)
         assert sorted(path.name for path in folder.iterdir()) == ["2", "termination-log"]
         digests.add(outcome.report["digest"])
     assert len(digests) == 1
@@ -91,7 +57,7 @@ def test_what_was_fetched_is_served(models: Path, tmp_path: Path) -> None:
     """
     A server finds a fetched version complete without waiting for a second look at it.
     """
-    _fetch(tmp_path, str(models / HALF))
+    fetch(tmp_path, str(models / HALF))
     flags = [f"--model_name={HALF}", f"--model_base_path={tmp_path}"]
     with running(tmp_path, *flags) as server:
         server.wait_ready()
@@ -102,12 +68,12 @@ def test_second_fetch(models: Path, tmp_path: Path) -> None:
     """
     A version that is there already is not fetched again; a known digest needs no storage at all.
     """
-    first = _fetch(tmp_path, str(models / HALF))
+    first = fetch(tmp_path, str(models / HALF))
     marker = first.folder.stat().st_ino
-    again = _fetch(tmp_path, str(models / HALF))
+    again = fetch(tmp_path, str(models / HALF))
     assert "was here already" in again.report["message"]
     digest = first.report["digest"]
-    away = _fetch(tmp_path, "http://127.0.0.1:9/away", "2", f"--digest={digest}")
+    away = fetch(tmp_path, "http://127.0.0.1:9/away", "2", f"--digest={digest}")
     assert (away.status, away.report["digest"]) == (0, digest)
     assert away.folder.stat().st_ino == marker
 
@@ -116,18 +82,18 @@ def test_damaged_cache_is_mended(models: Path, tmp_path: Path) -> None:
     """
     Contents that are not what the digest says are fetched anew.
     """
-    first = _fetch(tmp_path, str(models / HALF))
+    first = fetch(tmp_path, str(models / HALF))
     (first.folder / "saved_model.pb").write_bytes(b"damaged")
-    mended = _fetch(tmp_path, str(models / HALF), "2", f"--digest={first.report['digest']}")
+    mended = fetch(tmp_path, str(models / HALF), "2", f"--digest={first.report['digest']}")
     assert (mended.status, mended.report["digest"]) == (0, first.report["digest"])
-    assert _same(models / HALF / "2", mended.folder)
+    assert same(models / HALF / "2", mended.folder)
 
 
 def test_other_contents(models: Path, tmp_path: Path) -> None:
     """
     Contents with another digest than the one expected are refused for good.
     """
-    outcome = _fetch(tmp_path, str(models / HALF), "2", "--digest=sha256:00")
+    outcome = fetch(tmp_path, str(models / HALF), "2", "--digest=sha256:00")
     assert (outcome.status, outcome.report["code"]) == (2, "ContentChanged")
     assert outcome.report["permanent"] is True
     assert not outcome.folder.exists()
@@ -172,7 +138,7 @@ def test_failures(  # noqa: PLR0917 - the columns of the table, and what they ne
     Each failure has its code, says whether it stays, and leaves nothing behind.
     """
     uri = uri.format(models=models, web=web)
-    outcome = _fetch(tmp_path, uri, version, f"--pvc_root={tmp_path}/pvc", **s3)
+    outcome = fetch(tmp_path, uri, version, f"--pvc_root={tmp_path}/pvc", **s3)
     assert (outcome.report["code"], outcome.status) == (code, status), outcome.report
     assert outcome.report["permanent"] is (status == 2)
     assert outcome.report["message"].endswith((".", '"', ")", "'", "/", "]"))
@@ -188,7 +154,7 @@ def test_wrong_credentials(s3: dict[str, str], tmp_path: Path, environ: dict[str
     """
     Wrong credentials may become right, so that their failure may pass.
     """
-    outcome = _fetch(tmp_path, f"s3://{BUCKET}/team/{HALF}", "2", **{**s3, **environ})
+    outcome = fetch(tmp_path, f"s3://{BUCKET}/team/{HALF}", "2", **{**s3, **environ})
     assert (outcome.report["code"], outcome.status) == ("AccessDenied", 1), outcome.report
 
 
@@ -198,7 +164,7 @@ def test_endpoint_for_s3_alone(s3: dict[str, str], tmp_path: Path) -> None:
     """
     environ = {**s3, "AWS_ENDPOINT_URL_S3": s3["AWS_ENDPOINT_URL"]}
     environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
-    assert _fetch(tmp_path, f"s3://{BUCKET}/team/{HALF}", "2", **environ).status == 0
+    assert fetch(tmp_path, f"s3://{BUCKET}/team/{HALF}", "2", **environ).status == 0
 
 
 def test_full_disk(models: Path, tmp_path: Path) -> None:
@@ -211,7 +177,7 @@ def test_full_disk(models: Path, tmp_path: Path) -> None:
         file.truncate(shutil.disk_usage(tmp_path).total * 2)
     target = tmp_path / "to"
     target.mkdir()
-    outcome = _fetch(target, str(large), "1")
+    outcome = fetch(target, str(large), "1")
     assert (outcome.report["code"], outcome.status) == ("NoSpace", 1)
 
 
@@ -239,10 +205,10 @@ def test_manifest(models: Path, tmp_path: Path) -> None:
     }
     manifest = source / "2" / "modeldeploy-manifest.json"
     manifest.write_text(json.dumps({"files": files}))
-    assert _fetch(tmp_path, str(source)).status == 0
+    assert fetch(tmp_path, str(source)).status == 0
     shutil.rmtree(tmp_path / "2")
     manifest.write_text(json.dumps({"files": {**files, "assets/more": {"size": 1}}}))
-    outcome = _fetch(tmp_path, str(source))
+    outcome = fetch(tmp_path, str(source))
     assert outcome.report["code"] == "Incomplete"
     assert "assets/more is missing" in outcome.report["message"]
 
@@ -257,7 +223,7 @@ def test_a_large_file_of_a_plain_web_server(models: Path, web: str, tmp_path: Pa
     contents = random.Random(7).randbytes(11 << 20)
     (large / "assets" / "vocabulary").write_bytes(contents)
     try:
-        outcome = _fetch(tmp_path, f"{web}/large", version="1")
+        outcome = fetch(tmp_path, f"{web}/large", version="1")
         assert (outcome.status, outcome.report["code"]) == (0, "Fetched")
         assert (tmp_path / "1" / "assets" / "vocabulary").read_bytes() == contents
     finally:
@@ -347,12 +313,12 @@ def test_the_platform_that_is_asked_for(models: Path, tmp_path: Path) -> None:
     """
     source, asked = tmp_path / "source", "--platform=tensorflow"
     shutil.copytree(models / HALF / "2", source / "2")
-    assert _fetch(tmp_path, str(source), "2", asked).status == 0
+    assert fetch(tmp_path, str(source), "2", asked).status == 0
     shutil.rmtree(tmp_path / "2")
     (source / "2" / "saved_model.pb").unlink()
-    assert _fetch(tmp_path, str(source), "2", asked).report["code"] == "Incomplete"
+    assert fetch(tmp_path, str(source), "2", asked).report["code"] == "Incomplete"
     (source / "2" / "model.onnx").write_bytes(b"onnx")
-    outcome = _fetch(tmp_path, str(source), "2", asked)
+    outcome = fetch(tmp_path, str(source), "2", asked)
     assert (outcome.report["code"], outcome.status) == ("ModelUnusable", 2)
     assert "model.onnx" in outcome.report["message"]
-    assert _fetch(tmp_path, str(source)).report["code"] == "Incomplete"
+    assert fetch(tmp_path, str(source)).report["code"] == "Incomplete"

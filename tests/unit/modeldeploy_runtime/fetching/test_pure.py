@@ -22,6 +22,9 @@ from modeldeploy_runtime.fetching.report import MAX_BYTES, Report
     [
         ("s3://bucket", "s3", "bucket/3"),
         ("s3://bucket/a/b/", "s3", "bucket/a/b/3"),
+        ("gs://bucket/a/b/", "gs", "bucket/a/b/3"),
+        ("abfs://container/a", "abfs", "container/a/3"),
+        ("abfss://container@account.dfs.core.windows.net/a/", "abfs", "container/a/3"),
         ("https://host/models/mnist/", "http", "https://host/models/mnist/3"),
         ("http://host:80/a%20b", "http", "http://host:80/a%20b/3"),
         ("pvc://claim/a/b", "file", "/pvc/claim/a/b/3"),
@@ -43,7 +46,10 @@ def test_uris(uri: str, protocol: str, folder: str) -> None:
     [
         "",
         "models/mnist",
-        "gs://bucket/a",
+        "gcs://bucket/a",
+        "gs://",
+        "abfs://@account.dfs.core.windows.net/a",
+        "abfss://container@account/a",
         "s3://",
         "http:///a",
         "pvc://Claim/a",
