@@ -19,6 +19,18 @@ def rule_of(rule: str, message: str, path: str | None = None) -> dict[str, Any]:
     return {"rule": rule, "message": message, **field}
 
 
+STORAGE_URIS = "s3://, gs://, abfs(s)://, http(s)://, pvc://CLAIM/PATH or file:///PATH"
+"""Where models and request logs may be."""
+
+STORAGE_RULE = rule_of(
+    r"self.matches(r'^((s3|gs|https?|pvc)://[^\s/?#@]+|abfss?://[^\s/?#@]+(@[^\s/?#@]+)?"
+    r"|file:///[^\s/?#]+)(/[^\s?#]*)?$')",
+    "the uri must be s3://BUCKET/PATH, gs://BUCKET/PATH, "
+    "abfs(s)://CONTAINER[@ACCOUNT.dfs.core.windows.net]/PATH, http(s)://HOST/PATH, "
+    "pvc://CLAIM/PATH or file:///PATH",
+)
+
+
 class Part(BaseModel):
     """
     A part of the object: camelCase outside, immutable inside, no unknown fields.

@@ -24,7 +24,14 @@ from modeldeploy_operator.resource.optional.gateway_spec import (
     Provider,
 )
 from modeldeploy_operator.resource.optional.scaling_spec import CPU_RULE, Autoscaling
-from modeldeploy_operator.resource.parts import Duration, Part, Quantities, rule_of
+from modeldeploy_operator.resource.parts import (
+    STORAGE_RULE,
+    STORAGE_URIS,
+    Duration,
+    Part,
+    Quantities,
+    rule_of,
+)
 from modeldeploy_operator.resource.rollout_spec import Rollout
 from modeldeploy_operator.resource.strategy_spec import IN_PLACE_RULES
 from modeldeploy_operator.resource.traffic_spec import (
@@ -36,6 +43,11 @@ from modeldeploy_operator.resource.traffic_spec import (
     MatchRule,
     Sticky,
     Tls,
+)
+
+_HIDDEN = rule_of(
+    "!self.matches('^file:///+(models|tmp)(/|$)')",
+    "pods mount folders of their own at /models and /tmp, which hide those of the image",
 )
 
 
@@ -54,16 +66,11 @@ class Model(Part):
         max_length=63,
     )
     uri: str = Field(
-        description="The base path, which holds a folder for each version: s3://, http(s):// or pvc://CLAIM/PATH.",
+        description=f"The base path, which holds a folder for each version: {STORAGE_URIS}. The "
+        "last is a folder of the image of the runtime that the operator was given, for models "
+        "that are built into it.",
         max_length=1024,
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule_of(
-                    r"self.matches('^(s3|https?|pvc)://[^\\s/?#@]+(/[^\\s?#]*)?$')",
-                    "the uri must be s3://BUCKET/PATH, http(s)://HOST/PATH or pvc://CLAIM/PATH",
-                )
-            ]
-        },
+        json_schema_extra={"x-kubernetes-validations": [STORAGE_RULE, _HIDDEN]},
     )
     version: Version = Field(
         description="The version's folder, or latest: new complete versions are found and rolled "
@@ -90,8 +97,9 @@ class Model(Part):
     secret_name: str | None = Field(
         None,
         description="A Secret of this namespace whose keys are named as the storage's SDK names "
-        "its environment variables, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. Only the "
-        "container that fetches the model and the watcher of latest get it.",
+        "its environment variables, such as AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS (the "
+        "key itself) or AZURE_STORAGE_CONNECTION_STRING. Only the container that fetches the "
+        "model and the watcher of latest get it.",
         min_length=1,
         max_length=253,
     )

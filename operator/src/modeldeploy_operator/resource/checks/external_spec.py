@@ -10,7 +10,16 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from modeldeploy_operator.analysis.external import External, Source
-from modeldeploy_operator.resource.parts import Duration, Part, Percent, rule_of, rules, share_of
+from modeldeploy_operator.resource.parts import (
+    STORAGE_RULE,
+    STORAGE_URIS,
+    Duration,
+    Part,
+    Percent,
+    rule_of,
+    rules,
+    share_of,
+)
 
 PLACEHOLDERS = (
     "name",
@@ -196,16 +205,9 @@ class Replay(Part):
 
     uri: str = Field(
         description="Where the server's request log is: a file, a folder, or the prefix that the "
-        "log was given, as s3://, http(s):// or pvc://CLAIM/PATH.",
+        f"log was given, as {STORAGE_URIS}.",
         max_length=1024,
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule_of(
-                    r"self.matches(r'^(s3|https?|pvc)://[^\s/?#@]+(/[^\s?#]*)?$')",
-                    "the uri must be s3://BUCKET/PATH, http(s)://HOST/PATH or pvc://CLAIM/PATH",
-                )
-            ]
-        },
+        json_schema_extra={"x-kubernetes-validations": [STORAGE_RULE]},
     )
     max_mismatch: Percent = Field(
         description="The share of recorded requests that may be answered otherwise."
