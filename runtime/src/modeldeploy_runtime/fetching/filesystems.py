@@ -85,9 +85,9 @@ def _google_token() -> Any:
             Code.ACCESS_DENIED,
             f"{_GOOGLE_KEY} must be a key in JSON or the path of one: there is no such file.",
         )
+    load: Any = google.auth.load_credentials_from_dict
     try:
-        load = google.auth.load_credentials_from_dict
-        return load(json.loads(key), scopes=[_GOOGLE_SCOPE])[0]  # type: ignore[no-untyped-call]
+        return load(json.loads(key), scopes=[_GOOGLE_SCOPE])[0]
     except (ValueError, google.auth.exceptions.GoogleAuthError) as error:
         raise FetchError(
             Code.ACCESS_DENIED, f"The key in {_GOOGLE_KEY} cannot be used: {error}."

@@ -54,13 +54,27 @@ class Gate:
     status: int = 401
 
 
-@pytest.fixture
-def gate(google: dict[str, str]) -> Iterator[Gate]:
+def _key(token_uri: str) -> dict[str, str]:
     """
-    A gate before Google's stand-in, which itself asks nobody for anything.
+    Make a service account's key.
     """
-    found = Gate()
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return {
+        "type": "service_account",
+        "project_id": "test",
+        "private_key_id": "1",
+        "private_key": private.decode(),
+        "client_email": "reader@test.iam.gserviceaccount.com",
+        "client_id": "1",
+        "token_uri": token_uri,
+    }
 
+
+def _handler(gate: Gate, store: str) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             pass
@@ -74,16 +88,16 @@ def gate(google: dict[str, str]) -> Iterator[Gate]:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            found.tokens_given += 1
+            gate.tokens_given += 1
             token = {"access_token": "ticket", "expires_in": 3600, "token_type": "Bearer"}
             self._answer(200, json.dumps(token).encode())
 
         def do_GET(self) -> None:
             if self.headers.get("Authorization") != "Bearer ticket":
-                message = {"error": {"code": found.status, "message": "Not you."}}
-                self._answer(found.status, json.dumps(message).encode())
+                message = {"error": {"code": gate.status, "message": "Not you."}}
+                self._answer(gate.status, json.dumps(message).encode())
                 return
-            wanted = urllib.request.Request(google["STORAGE_EMULATOR_HOST"] + self.path)
+            wanted = urllib.request.Request(store + self.path)
             if "Range" in self.headers:
                 wanted.add_header("Range", self.headers["Range"])
             try:
@@ -92,24 +106,21 @@ def gate(google: dict[str, str]) -> Iterator[Gate]:
             except urllib.error.HTTPError as error:
                 self._answer(error.code, error.read())
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+    return Handler
+
+
+@pytest.fixture
+def gate(google: dict[str, str]) -> Iterator[Gate]:
+    """
+    A gate before Google's stand-in, which itself asks nobody for anything.
+    """
+    found = Gate()
+    handler = _handler(found, google["STORAGE_EMULATOR_HOST"])
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         found.url = f"http://127.0.0.1:{server.server_address[1]}"
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        found.key = {
-            "type": "service_account",
-            "project_id": "test",
-            "private_key_id": "1",
-            "private_key": private.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ).decode(),
-            "client_email": "reader@test.iam.gserviceaccount.com",
-            "client_id": "1",
-            "token_uri": f"{found.url}/token",
-        }
+        found.key = _key(f"{found.url}/token")
         yield found
         server.shutdown()
         thread.join()
