@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from modeldeploy_operator.cluster.port import ClusterError, GoneError, Kube, Manifest, Resource
+from modeldeploy_operator.cluster.port import ClusterError, Kube, Manifest, Resource
 from modeldeploy_operator.cluster.watching.store import Owned
 from modeldeploy_operator.cluster.watching.watch import Source, Watch
 from modeldeploy_operator.manifests import names
@@ -97,9 +97,7 @@ class CachedKube:
                 f"The watch of {plural} has heard nothing for {silent:.0f} s, so what is known of "
                 "them may be old and nothing is decided on it; see this operator's log for why."
             )
-        if not watch.served:
-            raise GoneError(f"This cluster has no {plural} of {api_version}.")
-        return {"items": watch.store.select(namespace, selector.removeprefix(OWN_SELECTOR))}
+        return {"items": watch.select(namespace, selector.removeprefix(OWN_SELECTOR))}
 
     async def apply(self, path: str, manifest: Manifest) -> Manifest:
         """

@@ -87,6 +87,7 @@ class Watch:
         self._version = ""
         self._listing = asyncio.Lock()
         self._stream: asyncio.Task[None] | None = None
+        self._missed: set[Owned] = set()
 
     async def run(self) -> None:
         """
@@ -110,6 +111,21 @@ class Watch:
                 failures += 1
                 await _pause(min(LONGEST_DELAY, FIRST_DELAY * 2**failures))
 
+    def select(self, namespace: str, owner: str) -> list[Manifest]:
+        """
+        List the objects of a ModelDeployment, which nobody may change.
+
+        Raises:
+            GoneError: The cluster does not have this kind. Who asked is told once it has.
+
+        """
+        if not self.served:
+            self._missed.add((namespace, owner))
+            raise GoneError(
+                f"This cluster has no {self.resource.plural} of {self.resource.api_version}."
+            )
+        return self.store.select(namespace, owner)
+
     async def renew(self) -> None:
         """
         Read everything anew, now, so that all that was ever written before is known.
@@ -129,7 +145,8 @@ class Watch:
             self.served, self.fresh = True, time.monotonic()
             changed = self.store.replace(items, self._version)
             self.listed.set()
-            self._tell(changed)
+            self._tell(changed | self._missed)
+            self._missed = set()
 
     async def _read_pages(self) -> tuple[list[Manifest], str]:
         query = {"labelSelector": names.DEPLOYMENT_LABEL, "limit": str(PAGE)}

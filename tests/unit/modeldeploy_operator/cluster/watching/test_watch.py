@@ -211,16 +211,18 @@ async def test_a_server_that_is_away_at_the_start_is_waited_for(server: Server) 
 
 async def test_a_kind_that_the_cluster_lacks_is_gone_until_it_is_installed(server: Server) -> None:
     """
-    No pass asks for it in vain, and once it is there it is remembered.
+    No pass asks for it in vain; whoever did is told once it is there, even without any object.
     """
+    told = Told()
     server.error = GoneError("no such kind")
-    async with _running(server) as cached:
+    async with _running(server, told=told) as cached:
         with pytest.raises(GoneError, match="no services of v1"):
             await cached.get(PATH, OURS)
         await cached.renew()
-        server.error, server.items = None, [_item(5)]
+        server.error = None
         await _until(lambda: server.watches)
-        assert await _names(cached) == ["mnist"]
+        assert told == [("vision", "mnist")]
+        assert await _names(cached) == []
 
 
 async def test_nothing_is_decided_on_what_may_be_old(
