@@ -29,6 +29,8 @@ RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"
 POD = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
 LONG = 240
 """Seconds that a rollout may take on a machine that does other things, too."""
+LIMIT = 0.02
+"""Seconds, between the means of a good version, 0.001, and of the slow one, 0.04 at least."""
 PYTHON = "/opt/venv/bin/python"
 SLOWNESS = (
     'sum(rate(modeldeploy_request_duration_seconds_sum{revision="{{canary}}"}[10s])) / '
@@ -225,7 +227,7 @@ def test_prometheus_tells_a_slow_canary_from_a_good_one(prometheus: None) -> Non
     """
 
     async def scenario(cluster: Cluster) -> None:
-        check = {"server": PROMETHEUS, "query": SLOWNESS, "max": 0.05}
+        check = {"server": PROMETHEUS, "query": SLOWNESS, "max": LIMIT}
         rollout = _analysis({"name": "mean", "prometheus": check})
         deployed = await given(cluster, "asks-prometheus", rollout=rollout)
         async with Traffic(await deployed.host(), MODEL) as traffic:
@@ -239,7 +241,7 @@ def test_prometheus_tells_a_slow_canary_from_a_good_one(prometheus: None) -> Non
             took = time.monotonic() - began
             await traffic.answered()
         assert traffic.seen.failures == []
-        assert float(passed["value"]) <= 0.05
+        assert float(passed["value"]) <= LIMIT
         assert "2 of the 2 bad measurements in a row" in chapter["message"]
         assert (await deployed.condition("Stalled"))["reason"] == "CheckFailed"
         log.info(
