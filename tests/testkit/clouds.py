@@ -2,6 +2,7 @@
 Stores that answer as Google's and Azure's do, and run on this machine while a test does.
 """
 
+import os
 import shutil
 import subprocess
 import time
@@ -89,8 +90,10 @@ def upload(files: Any, root: Path, names: Iterable[str], target: str) -> None:
 
 @contextmanager
 def _running(command: list[str], log: Path) -> Iterator[Path]:
+    # Whatever such a store leaves behind goes with the test's own folder.
+    environ = {**os.environ, "TMPDIR": str(log.parent)}
     with log.open("wb") as file:
-        server = subprocess.Popen(command, stdout=file, stderr=file)
+        server = subprocess.Popen(command, env=environ, stdout=file, stderr=file)
     try:
         yield log
     finally:
