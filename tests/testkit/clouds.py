@@ -35,7 +35,7 @@ def google(folder: Path, host: str = "127.0.0.1") -> Iterator[str]:
     command = [str(program), "-scheme=http", "-backend=memory", f"-host={host}"]
     command += [f"-port={address.rpartition(':')[2]}", f"-public-host={address}"]
     with _running([*command, f"-external-url={endpoint}"], folder / "log") as log:
-        _make_bucket(google_files(endpoint), log)
+        make_bucket(google_files(endpoint), log)
         yield endpoint
 
 
@@ -65,7 +65,7 @@ def azure(folder: Path) -> Iterator[str]:
     command += ["--skipApiVersionCheck", "--disableTelemetry"]
     try:
         with _running(command, folder / "log") as log:
-            _make_bucket(azure_files(connection), log)
+            make_bucket(azure_files(connection), log)
             yield connection
     finally:
         shutil.rmtree(program)
@@ -101,7 +101,10 @@ def _running(command: list[str], log: Path) -> Iterator[Path]:
         server.wait()
 
 
-def _make_bucket(files: Any, log: Path) -> None:
+def make_bucket(files: Any, log: Path) -> None:
+    """
+    Make the bucket as soon as the store, whose log this is, answers.
+    """
     end = time.monotonic() + 30
     while True:
         try:

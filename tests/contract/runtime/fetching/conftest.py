@@ -8,7 +8,6 @@ import os
 import socketserver
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ import pytest
 import s3fs
 
 from modeldeploy_devcluster import settings, toolchain
+from testkit import clouds
 from testkit.model_servers import free_port
 
 HALF = "half_plus_two"
-BUCKET = "models"
 KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 
 
@@ -44,14 +43,14 @@ def s3(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
         server = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        _fill_bucket(endpoint, models)
+        _fill_bucket(endpoint, models, folder / "log")
         yield {**KEYS, "AWS_ENDPOINT_URL": endpoint}
     finally:
         server.kill()
         server.wait()
 
 
-def _fill_bucket(endpoint: str, models: Path) -> None:
+def _fill_bucket(endpoint: str, models: Path, log: Path) -> None:
     store = s3fs.S3FileSystem(
         key=KEYS["AWS_ACCESS_KEY_ID"],
         secret=KEYS["AWS_SECRET_ACCESS_KEY"],
@@ -59,17 +58,8 @@ def _fill_bucket(endpoint: str, models: Path) -> None:
         config_kwargs={"s3": {"addressing_style": "path"}},
         use_listings_cache=False,
     )
-    end = time.monotonic() + 20
-    while True:
-        try:
-            store.mkdir(BUCKET)
-            break
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-    for name in (HALF, "incomplete", "broken"):
-        store.put(str(models / name), f"{BUCKET}/team/{name}", recursive=True)
+    clouds.make_bucket(store, log)
+    clouds.upload(store, models, (HALF, "incomplete", "broken"), "team")
 
 
 @pytest.fixture(scope="session")
