@@ -105,18 +105,16 @@ class Storage:
     def _check_container(self, root: str) -> None:
         """Tell a storage that is not there from a version that is not: a tree's listing cannot."""
         container, _, prefix = root.partition("/")
+        there = True
         match self._location.protocol:
             case "s3":
                 self._files.call_s3("list_objects_v2", Bucket=container, Prefix=prefix, MaxKeys=1)
-                there = True
             case "gs":
                 there = self._is_bucket(container, prefix)
             case "abfs":
                 there = self._is_azure_container(root)
             case "file":
                 there = Path(self._location.container).is_dir()
-            case _:
-                there = True
         if not there:
             raise FetchError(
                 Code.STORAGE_NOT_FOUND, f"There is no such place as {self._location.what}."
