@@ -142,7 +142,7 @@ def test_google_refuses(gate: Any, tmp_path: Path, status: int) -> None:
 )
 def test_a_key_that_is_none(tmp_path: Path, key: str, said: str) -> None:
     """
-    A key that nobody could use is told before anybody is asked, and its text is not shown.
+    A key that nobody could use is told, and what is wrong with it.
     """
     outcome = fetch(tmp_path, "gs://models/team/m", "2", **{GOOGLE_KEY: key})
     assert outcome.report["code"] == "AccessDenied"
